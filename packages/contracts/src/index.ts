@@ -1,0 +1,7 @@
+export { canonicalSchema } from './canonicalSchema.js'
+export { ContractError, defineCommand, defineEvent } from './contract.js'
+export type { CommandContract, Contract, ContractDefinition, ContractKind, EventContract } from './contract.js'
+export type { Envelope } from './envelope.js'
+export type { DataOf, JsonSchema, SchemaTransformsAreNotSupported, StandardJsonSchema } from './jsonSchema.js'
+export { attributeProblem, destinationProblem, groupProblem } from './names.js'
+export { maxDestinationLength, maxGroupLength, maxIdBytes } from './names.js'

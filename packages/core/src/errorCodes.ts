@@ -1,0 +1,182 @@
+/** What the table says of one code. */
+export interface ErrorCodeFacts {
+  readonly class: string
+  readonly retryable: boolean
+  /** What happened and what to do next, in one sentence each. Compared with `docs/reference/error-codes.md` by a test. */
+  readonly meaning: string
+}
+
+const table = {
+  POSTHORN_CONFIGURATION: {
+    class: 'ConfigurationError',
+    retryable: false,
+    meaning: 'Options or contracts cannot work; `details.problems` lists every one. Correct them all and start again.',
+  },
+  POSTHORN_NOT_STARTED: {
+    class: 'LifecycleError',
+    retryable: false,
+    meaning: 'The service is not started yet. Await `start()` first.',
+  },
+  POSTHORN_STOPPED: {
+    class: 'LifecycleError',
+    retryable: false,
+    meaning: 'The service is stopping or stopped. Make a new one.',
+  },
+  POSTHORN_ALREADY_STARTED: {
+    class: 'LifecycleError',
+    retryable: false,
+    meaning: 'What must happen before `start()` came after it. Move the call.',
+  },
+  POSTHORN_INVALID_ENVELOPE: {
+    class: 'EnvelopeValidationError',
+    retryable: false,
+    meaning: 'The envelope breaks the CloudEvents rules; `issues` has the pointers. Correct the producer.',
+  },
+  POSTHORN_INVALID_DATA: {
+    class: 'EnvelopeValidationError',
+    retryable: false,
+    meaning: 'The data breaks the contract’s schema; `issues` has the pointers. Correct the producer.',
+  },
+  POSTHORN_UNSERIALIZABLE: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning: 'The data has no faithful JSON form (a cycle, BigInt, NaN or Infinity). Convert it before publishing.',
+  },
+  POSTHORN_TOO_LARGE: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning:
+      'The message exceeds `limits.maxBodyBytes` or the broker’s limit. Store the data elsewhere and send `dataref`.',
+  },
+  POSTHORN_TOO_DEEP: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning: 'The data is nested deeper than `limits.maxDepth`. Flatten it.',
+  },
+  POSTHORN_FORBIDDEN_KEY: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning: 'The data has a key named `__proto__`, which injects prototypes. Rename it.',
+  },
+  POSTHORN_UNDECODABLE: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning: 'The body is not valid UTF-8 or JSON. Look at the original bytes in the dead letter.',
+  },
+  POSTHORN_FOREIGN: {
+    class: 'SerializationError',
+    retryable: false,
+    meaning: 'The message is no CloudEvent. Set `foreign` or a wire format for the destination.',
+  },
+  POSTHORN_UNREACHABLE: {
+    class: 'ConnectionError',
+    retryable: true,
+    meaning: 'No broker address answered by the deadline. Check the addresses and that the broker runs.',
+  },
+  POSTHORN_CONNECTION_LOST: {
+    class: 'ConnectionError',
+    retryable: true,
+    meaning: 'The connection broke. Posthorn reconnects by itself.',
+  },
+  POSTHORN_AUTHENTICATION: {
+    class: 'ConnectionError',
+    retryable: false,
+    meaning: 'The broker refused the credentials or the virtual host. Correct them.',
+  },
+  POSTHORN_TOPOLOGY_MISMATCH: {
+    class: 'TopologyError',
+    retryable: false,
+    meaning:
+      'A queue, exchange or topic exists with other settings; the message says expected and actual. Change one of the two.',
+  },
+  POSTHORN_TOPOLOGY_MISSING: {
+    class: 'TopologyError',
+    retryable: false,
+    meaning: 'A queue, exchange or topic is missing and may not be created here. Create it or allow it.',
+  },
+  POSTHORN_PUBLISH_DEADLINE: {
+    class: 'PublishError',
+    retryable: true,
+    meaning: 'The broker did not confirm by the deadline. Publish again with the same id.',
+  },
+  POSTHORN_PUBLISH_ABORTED: { class: 'PublishError', retryable: false, meaning: 'The caller’s `AbortSignal` fired.' },
+  POSTHORN_PUBLISH_CONNECTION_LOST: {
+    class: 'PublishError',
+    retryable: true,
+    meaning: 'The connection broke before the confirmation. Publish again with the same id.',
+  },
+  POSTHORN_PUBLISH_REFUSED: {
+    class: 'PublishError',
+    retryable: true,
+    meaning: 'The broker refused the message (a full queue, too few replicas). Publish again later.',
+  },
+  POSTHORN_PUBLISH_UNROUTED: {
+    class: 'PublishError',
+    retryable: true,
+    meaning: 'Nobody listens for this command, or a retry or dead-letter queue is missing. Start the consumer.',
+  },
+  POSTHORN_PUBLISH_NO_DESTINATION: {
+    class: 'PublishError',
+    retryable: false,
+    meaning: 'The destination does not exist on the broker and may not be created. Create it.',
+  },
+  POSTHORN_PUBLISH_TOO_LARGE: {
+    class: 'PublishError',
+    retryable: false,
+    meaning: 'The broker takes no message of this size. Store the data elsewhere and send `dataref`.',
+  },
+  POSTHORN_PUBLISH_MANY: {
+    class: 'PublishError',
+    retryable: true,
+    meaning: 'Some messages of `publishMany` were not confirmed; `details.failed` lists each with its own error.',
+  },
+  POSTHORN_PUBLISH_FAILED: {
+    class: 'PublishError',
+    retryable: false,
+    meaning: 'The broker’s client failed in a way that has no code of its own; see `cause`.',
+  },
+  POSTHORN_HANDLER_TIMEOUT: {
+    class: 'HandlerTimeoutError',
+    retryable: true,
+    meaning:
+      'A handler failed after its `handlerTimeoutMs`. Make it faster, honour `context.signal`, or allow more time.',
+  },
+  POSTHORN_HANDLER_RESULT: {
+    class: 'NonRetryableError',
+    retryable: false,
+    meaning:
+      'A handler returned something that is no outcome. Return nothing, or what `complete()` and the others make.',
+  },
+  POSTHORN_NON_RETRYABLE: {
+    class: 'NonRetryableError',
+    retryable: false,
+    meaning: 'A handler said that a retry cannot help.',
+  },
+  POSTHORN_REPEATED_ID: {
+    class: 'NonRetryableError',
+    retryable: false,
+    meaning: 'A handler published two messages that derive the same id. Name a `step` for each.',
+  },
+  POSTHORN_RETRIES_EXHAUSTED: {
+    class: 'RetriesExhaustedError',
+    retryable: false,
+    meaning: 'Every attempt of the ladder failed. Correct the cause and replay the dead letter.',
+  },
+  POSTHORN_DEAD_LETTER: {
+    class: 'DeadLetterError',
+    retryable: true,
+    meaning:
+      'A dead letter could not be stored; the original stays and the attempt is repeated. Repair the dead-letter queue.',
+  },
+  POSTHORN_SETTLEMENT: {
+    class: 'SettlementError',
+    retryable: false,
+    meaning: 'A settlement came too late; the broker delivers the message again.',
+  },
+} satisfies Record<string, ErrorCodeFacts>
+
+/** A stable code from the table. */
+export type ErrorCode = keyof typeof table
+
+/** Every code that Posthorn's errors carry. Codes are stable: they are never renamed within a major version. */
+export const errorCodes: Readonly<Record<ErrorCode, ErrorCodeFacts>> = table
