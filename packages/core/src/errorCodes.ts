@@ -173,7 +173,7 @@ const table = {
     retryable: false,
     meaning: 'A settlement came too late; the broker delivers the message again.',
   },
-} satisfies Record<string, ErrorCodeFacts>
+}
 
 /** A stable code from the table. */
 export type ErrorCode = keyof typeof table
