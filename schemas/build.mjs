@@ -1,13 +1,13 @@
-// Writes dist/index.js and dist/index.d.ts from the schema files. Plain Node.js without dependencies, because the
-// TypeScript build of every other package needs the result first.
+// node build.mjs [folder]: writes index.js and index.d.ts from the schema files, into dist unless told otherwise. Plain
+// Node.js without dependencies, because the TypeScript build of every other package needs the result first.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 
 const folder = dirname(fileURLToPath(import.meta.url))
 
-/** Every schema of the package: its file and the name of its export. */
-export const schemaFiles = [
+/** Every schema of the package: the name of its export and its file. */
+const schemaFiles = [
   ['envelopeSchema', 'envelope.schema.json'],
   ['deadLetterSchema', 'dead-letter.schema.json'],
   ['userRegisteredSchema', 'shop/user-registered.schema.json'],
@@ -17,7 +17,7 @@ export const schemaFiles = [
 ]
 
 /** Writes the two files into `target`, each only when its text changes, so that `tsc -b` sees nothing new. */
-export function build(target = join(folder, 'dist')) {
+function build(target) {
   const schemas = schemaFiles.map(([name, file]) => ({ name, schema: JSON.parse(read(join(folder, file))) }))
   mkdirSync(target, { recursive: true })
   write(join(target, 'index.js'), schemas.map(javascript).join('\n'))
@@ -57,4 +57,4 @@ function write(file, text) {
   if (before !== text) writeFileSync(file, text)
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) build()
+build(process.argv[2] ?? join(folder, 'dist'))
