@@ -116,6 +116,8 @@ export interface Capabilities {
   readonly maxHoldMs: number | undefined
   /** The longest body, in bytes, that the adapter sends. */
   readonly maxBodyBytes: number
+  /** Prefix of CloudEvents attributes in headers: `ce_` (Kafka binding), `cloudEvents_` (AMQP binding). */
+  readonly binaryPrefix: string
 }
 
 /** What a service uses of a transport, known before any I/O. */

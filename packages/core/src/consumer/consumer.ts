@@ -1,0 +1,146 @@
+import { ConfigurationError, LifecycleError } from '../errors.js'
+import type { Delivery, RunningSubscription, SendOptions, Subscription } from '../ports.js'
+import type { Publisher } from '../publisher/publisher.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { handlerProblems, resolveConsumerOptions, subscriptionsOf } from './consumerOptions.js'
+import type { ConsumerOptions, ResolvedConsumerOptions } from './consumerOptions.js'
+import type { HandlerRegistration } from './handler.js'
+import type { HandlerEntry } from './handlerTable.js'
+import { compose } from './middleware.js'
+import { createPipeline } from './pipeline.js'
+import type { Pipeline, PipelineHealth } from './pipeline.js'
+
+/** What a consumer tells of itself; counts are since the start. */
+export interface ConsumerHealth extends PipelineHealth {
+  readonly group: string
+  readonly state: 'idle' | 'running' | 'paused' | 'draining' | 'stopped'
+}
+
+/** One group's handlers, running. */
+export interface Consumer {
+  readonly group: string
+  /** Starts no further handler calls; deliveries wait, up to `maxInFlight`. */
+  pause(): void
+  resume(): void
+  health(): ConsumerHealth
+  /** Resolves when no delivery is in the process. A broker may have more to deliver. */
+  idle(): Promise<void>
+}
+
+/** A consumer with its lifecycle, for the service. */
+export interface ManagedConsumer extends Consumer {
+  /** Resolves lazy handlers and checks them; gives the subscriptions. Throws a `ConfigurationError`. Without I/O. */
+  prepare(): readonly Subscription[]
+  start(options: SendOptions): Promise<void>
+  /** Stops intake, lets running calls end, and releases the rest at the deadline. Always settles. Idempotent. */
+  stop(deadline: number): Promise<void>
+}
+
+export interface ManagedConsumerOptions {
+  readonly kit: MessagingKit
+  readonly group: string
+  readonly options: ConsumerOptions
+  readonly publisher: Publisher | undefined
+}
+
+/** Makes a consumer from options that were checked; lazy handlers are checked by `prepare`. */
+export function makeConsumer({ kit, group, options, publisher }: ManagedConsumerOptions): ManagedConsumer {
+  const resolved = resolveConsumerOptions(options)
+  let state: ConsumerHealth['state'] = 'idle'
+  let prepared: { subscriptions: readonly Subscription[]; pipeline: Pipeline } | undefined
+  let running: RunningSubscription[] = []
+  let stopping: Promise<void> | undefined
+
+  function prepare(): { subscriptions: readonly Subscription[]; pipeline: Pipeline } {
+    if (prepared !== undefined) return prepared
+    const handlers = typeof options.handlers === 'function' ? options.handlers() : options.handlers
+    const problems = handlerProblems(handlers, resolved, kit.registry)
+    if (problems.length > 0) throw new ConfigurationError(`The consumer of group ${group}`, problems)
+    const table = tableOf(kit, handlers, resolved)
+    const pipeline = createPipeline({ kit, group, options: resolved, table, publisher })
+    prepared = { pipeline, subscriptions: subscriptionsOf(group, handlers, resolved) }
+    return prepared
+  }
+
+  async function stop(deadline: number): Promise<void> {
+    state = 'draining'
+    prepared?.pipeline.drain()
+    const stops = running.map((subscription) => subscription.stop(deadline))
+    await Promise.allSettled(stops)
+    await prepared?.pipeline.finish(deadline)
+    state = 'stopped'
+  }
+
+  return {
+    group,
+    prepare: () => prepare().subscriptions,
+    async start(sendOptions) {
+      if (state !== 'idle') {
+        throw new LifecycleError({
+          code: 'POSTHORN_ALREADY_STARTED',
+          message: `The consumer of ${group} is ${state}; make a new service`,
+        })
+      }
+      const { subscriptions, pipeline } = prepare()
+      state = 'running'
+      const subscribe = async (subscription: Subscription): Promise<void> => {
+        const onDeliveries = (deliveries: readonly Delivery[]): void =>
+          pipeline.take(subscription.destination, deliveries)
+        running.push(await kit.transport.subscribe(subscription, onDeliveries, sendOptions))
+      }
+      const results = await Promise.allSettled(subscriptions.map(subscribe))
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed === undefined) return
+      // All or nothing: a group that hears only some of its destinations looks healthy and is not.
+      await Promise.allSettled(running.map((subscription) => subscription.stop(sendOptions.deadline)))
+      running = []
+      state = 'idle'
+      throw failed.reason
+    },
+    stop: (deadline) => (stopping ??= stop(deadline)),
+    pause() {
+      if (state !== 'running') return
+      state = 'paused'
+      prepared?.pipeline.pause()
+    },
+    resume() {
+      if (state !== 'paused') return
+      state = 'running'
+      prepared?.pipeline.resume()
+    },
+    health: () => ({ group, state, ...(prepared?.pipeline.health() ?? emptyHealth) }),
+    idle: () => prepared?.pipeline.idle() ?? Promise.resolve(),
+  }
+}
+
+function tableOf(
+  kit: MessagingKit,
+  handlers: readonly HandlerRegistration[],
+  resolved: ResolvedConsumerOptions,
+): Map<string, HandlerEntry> {
+  return new Map(
+    handlers.map((registration) => [
+      registration.contract.type,
+      {
+        registration,
+        invoke: compose(registration, resolved.middleware),
+        validate: kit.registry.validatorOf(registration.contract),
+      },
+    ]),
+  )
+}
+
+const emptyHealth: PipelineHealth = {
+  handled: 0,
+  retried: 0,
+  forwarded: 0,
+  deadLettered: 0,
+  skipped: 0,
+  discarded: 0,
+  released: 0,
+  stuck: 0,
+  inFlight: 0,
+  running: 0,
+  held: 0,
+  timedOut: 0,
+}

@@ -1,0 +1,229 @@
+import { groupProblem } from '@posthorn/contracts'
+import type { ContractRegistry } from '../envelope/contractRegistry.js'
+import type { EnvelopeDraft } from '../envelope/buildEnvelope.js'
+import type { RawMessage } from '../envelope/wireFormat.js'
+import { callable, listOf, object, oneOf, optionProblems, wholeNumber } from '../optionProblems.js'
+import type { OptionRule } from '../optionProblems.js'
+import type { Subscription, Transport } from '../ports.js'
+import type { HandlerRegistration } from './handler.js'
+import type { Middleware } from './middleware.js'
+import { createRetryPolicy } from './retryPolicy.js'
+import type { RetryOptions, RetryPolicy } from './retryPolicy.js'
+
+/** Keeps messages of one partition key in order. */
+export interface OrderOptions {
+  readonly by: 'partitionKey'
+  /**
+   * `holdKey`: a failed message waits in the process and holds back its key alone, so that order survives retries.
+   * `overtake`: it goes through the ladder, and later messages of its key pass it. @default 'holdKey'
+   */
+  readonly onRetry?: 'holdKey' | 'overtake'
+  /**
+   * Keys that wait for a retry at once. Beyond it a failed message keeps its concurrency slot while it waits, so that
+   * intake slows down instead of memory growing. @default 100
+   */
+  readonly maxHeldKeys?: number
+}
+
+/** Makes an envelope of a message that is no CloudEvent; undefined when it cannot. */
+export type AdoptForeign = (raw: RawMessage) => EnvelopeDraft | undefined
+
+/** How a group consumes. */
+export interface ConsumerOptions {
+  /** Made by `on` and `onBatch`; a function is called at start, for dependency injection. */
+  readonly handlers: readonly HandlerRegistration[] | (() => readonly HandlerRegistration[])
+  readonly retry?: RetryOptions
+  /** Handler calls at once. @default 16 */
+  readonly concurrency?: number
+  /** @default none: messages of one key run at the same time */
+  readonly order?: OrderOptions
+  /** When a call's signal fires; its slot and key stay taken until it settles. Milliseconds. @default 60_000 */
+  readonly handlerTimeoutMs?: number
+  /** Deliveries unsettled at once: higher keeps handlers busy, lower spreads a backlog evenly. @default 100, or 2 × concurrency */
+  readonly maxInFlight?: number
+  /** Bytes of unsettled deliveries above which delivering pauses. @default 67_108_864 (64 MiB) */
+  readonly maxInFlightBytes?: number
+  /** Valid messages of a type without handler. `deadLetter` also asks the broker for every type. @default 'skip' */
+  readonly unhandledTypes?: 'skip' | 'deadLetter'
+  /** Messages that are no CloudEvents. @default 'deadLetter' */
+  readonly foreign?: 'deadLetter' | 'skip' | AdoptForeign
+  /** Messages that break their schema; `warn` handles them all the same, for rollouts. @default 'deadLetter' */
+  readonly validation?: 'deadLetter' | 'warn' | 'off'
+  /** Deliveries that ended in a crash of the process until the message is put aside as `crashLoop`. @default 5 */
+  readonly maxCrashes?: number
+  /** Wrapped around every handler, the first outermost. */
+  readonly middleware?: readonly Middleware[]
+}
+
+/** Options with every default in place. */
+export interface ResolvedConsumerOptions {
+  readonly retry: RetryPolicy
+  readonly concurrency: number
+  readonly order: Required<OrderOptions> | undefined
+  readonly handlerTimeoutMs: number
+  readonly maxInFlight: number
+  readonly maxInFlightBytes: number
+  readonly unhandledTypes: 'skip' | 'deadLetter'
+  readonly foreign: 'deadLetter' | 'skip' | AdoptForeign
+  readonly validation: 'deadLetter' | 'warn' | 'off'
+  readonly maxCrashes: number
+  readonly middleware: readonly Middleware[]
+}
+
+export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
+  const concurrency = options.concurrency ?? 16
+  return {
+    retry: createRetryPolicy(options.retry ?? {}),
+    concurrency,
+    order: options.order && { onRetry: 'holdKey', maxHeldKeys: 100, ...options.order },
+    handlerTimeoutMs: options.handlerTimeoutMs ?? 60_000,
+    maxInFlight: options.maxInFlight ?? Math.max(100, concurrency * 2),
+    maxInFlightBytes: options.maxInFlightBytes ?? 67_108_864,
+    unhandledTypes: options.unhandledTypes ?? 'skip',
+    foreign: options.foreign ?? 'deadLetter',
+    validation: options.validation ?? 'deadLetter',
+    maxCrashes: options.maxCrashes ?? 5,
+    middleware: options.middleware ?? [],
+  }
+}
+
+const foreignRule: OptionRule = (value, path) =>
+  value === 'deadLetter' || value === 'skip' || typeof value === 'function'
+    ? undefined
+    : `${path} must be 'deadLetter', 'skip' or a function`
+
+const consumerRules: Readonly<Record<keyof ConsumerOptions, OptionRule>> = {
+  handlers: object,
+  retry: object,
+  concurrency: wholeNumber(1, 100_000),
+  order: object,
+  handlerTimeoutMs: wholeNumber(1),
+  maxInFlight: wholeNumber(1, 65_535), // AMQP's prefetch is 16 bits wide.
+  maxInFlightBytes: wholeNumber(1),
+  unhandledTypes: oneOf('skip', 'deadLetter'),
+  foreign: foreignRule,
+  validation: oneOf('deadLetter', 'warn', 'off'),
+  maxCrashes: wholeNumber(1, 50), // Well below the 100 at which RabbitMQ's own delivery limit steps in.
+  middleware: listOf(callable),
+}
+
+const maxDelayMs = 86_400_000
+const retryRules: Readonly<Record<keyof RetryOptions, OptionRule>> = {
+  delaysMs: listOf(wholeNumber(0, maxDelayMs)),
+  maxRetryAfterMs: wholeNumber(0, maxDelayMs),
+  isNonRetryable: callable,
+}
+
+const orderRules: Readonly<Record<keyof OrderOptions, OptionRule>> = {
+  by: oneOf('partitionKey'),
+  onRetry: oneOf('holdKey', 'overtake'),
+  maxHeldKeys: wholeNumber(1),
+}
+
+/** Everything that is wrong with a consumer's own options; the transport's objections come with its declaration. */
+export function consumerProblems(group: string, options: ConsumerOptions, transport: Transport): string[] {
+  const problems = [
+    groupProblem(group),
+    ...optionProblems('', options, consumerRules, ['handlers']),
+    ...(options?.retry === undefined ? [] : optionProblems('retry', options.retry, retryRules)),
+    ...(options?.order === undefined ? [] : optionProblems('order', options.order, orderRules, ['by'])),
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0) return problems
+  return [...ladderProblems(options.retry), ...combinationProblems(options, transport)]
+}
+
+function ladderProblems(retry: RetryOptions | undefined): string[] {
+  const delays = retry?.delaysMs ?? []
+  const shrinks = delays.findIndex((delay, index) => index > 0 && delay < delays[index - 1]!)
+  const problems =
+    shrinks === -1 ? [] : [`retry.delaysMs must not decrease: ${delays[shrinks]} stands after ${delays[shrinks - 1]}`]
+  const largest = delays.at(-1)
+  if (retry?.maxRetryAfterMs !== undefined && largest !== undefined && retry.maxRetryAfterMs < largest) {
+    problems.push(`retry.maxRetryAfterMs (${retry.maxRetryAfterMs}) is below the ladder's largest delay (${largest})`)
+  }
+  return problems
+}
+
+function combinationProblems(options: ConsumerOptions, transport: Transport): string[] {
+  const resolved = resolveConsumerOptions(options)
+  const problems: string[] = []
+  if (resolved.concurrency > resolved.maxInFlight) {
+    problems.push(`concurrency (${resolved.concurrency}) is above maxInFlight (${resolved.maxInFlight})`)
+  }
+  const { capabilities, system } = transport
+  if (options.order !== undefined && !capabilities.ordered) {
+    problems.push(`order: ${system} cannot keep order over several processes`)
+  }
+  if (options.maxCrashes !== undefined && !capabilities.countsRedeliveries) {
+    problems.push(`maxCrashes: ${system} does not count deliveries that ended in a crash`)
+  }
+  const holdMs = (options.retry?.delaysMs ?? [0, 1_000, 5_000, 30_000]).reduce((sum, delay) => sum + delay, 0)
+  if (resolved.order?.onRetry === 'holdKey' && holdMs > (capabilities.maxHoldMs ?? Infinity)) {
+    problems.push(
+      `order.onRetry 'holdKey' would hold a message for ${holdMs} ms; ${system} allows ${capabilities.maxHoldMs} ms: ` +
+        "shorten retry.delaysMs or choose 'overtake'",
+    )
+  }
+  return problems
+}
+
+/** Everything that is wrong with a list of handlers. */
+export function handlerProblems(
+  handlers: readonly HandlerRegistration[],
+  resolved: ResolvedConsumerOptions,
+  registry: ContractRegistry,
+): string[] {
+  if (!Array.isArray(handlers)) return ['handlers must be a list of what on() and onBatch() make']
+  if (handlers.length === 0) return ['handlers is empty; a group without handlers receives nothing']
+  const problems: string[] = []
+  const types = new Set<string>()
+  for (const [index, registration] of handlers.entries()) {
+    if (typeof registration?.call !== 'function') {
+      problems.push(`handlers[${index}] must be made by on() or onBatch()`)
+      continue
+    }
+    const { contract, batch } = registration
+    if (types.has(contract.type)) problems.push(`handlers[${index}]: a second handler for ${contract.type}`)
+    types.add(contract.type)
+    problems.push(...registry.problems(contract))
+    if (batch !== undefined) problems.push(...batchProblems(`handlers[${index}]`, batch, resolved))
+  }
+  return problems
+}
+
+function batchProblems(
+  path: string,
+  batch: { readonly maxCount: number; readonly maxWaitMs: number },
+  resolved: ResolvedConsumerOptions,
+): string[] {
+  const rules = { maxCount: wholeNumber(1), maxWaitMs: wholeNumber(0) }
+  const problems = optionProblems(path, batch, rules)
+  if (problems.length === 0 && batch.maxCount > resolved.maxInFlight) {
+    problems.push(`${path}.maxCount (${batch.maxCount}) is above maxInFlight (${resolved.maxInFlight})`)
+  }
+  return problems
+}
+
+/** One subscription per destination that the handlers name. */
+export function subscriptionsOf(
+  group: string,
+  handlers: readonly HandlerRegistration[],
+  resolved: ResolvedConsumerOptions,
+): Subscription[] {
+  const typesByDestination = new Map<string, string[]>()
+  for (const { contract } of handlers) {
+    const types = typesByDestination.get(contract.destination) ?? []
+    types.push(contract.type)
+    typesByDestination.set(contract.destination, types)
+  }
+  return [...typesByDestination].map(([destination, types]) => ({
+    destination,
+    group,
+    source: 'work',
+    types: resolved.unhandledTypes === 'deadLetter' ? 'all' : types,
+    rungsMs: resolved.retry.rungsMs,
+    ordered: resolved.order !== undefined,
+    maxInFlight: resolved.maxInFlight,
+    maxInFlightBytes: resolved.maxInFlightBytes,
+  }))
+}

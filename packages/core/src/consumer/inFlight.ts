@@ -1,0 +1,21 @@
+import type { Envelope } from '@posthorn/contracts'
+import type { TimerHandle } from '../clock.js'
+import type { Delivery } from '../ports.js'
+import type { HandlerEntry } from './handlerTable.js'
+
+/** One delivery on its way through the pipeline. */
+export interface InFlight {
+  readonly delivery: Delivery
+  readonly destination: string
+  /** Undefined while, or when, the body cannot be read. */
+  envelope: Envelope | undefined
+  entry: HandlerEntry | undefined
+  /** The invocation that comes next, or runs. */
+  attempt: number
+  /** The lane it stands in; undefined without order or key. */
+  laneKey: string | undefined
+  /** Waits for its next attempt within the process. */
+  timer: TimerHandle | undefined
+  /** The delivery was completed or released: whatever comes later is too late. */
+  settled: boolean
+}

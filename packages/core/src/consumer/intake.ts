@@ -1,0 +1,107 @@
+import type { Envelope } from '@posthorn/contracts'
+import { SerializationError, codeOf } from '../errors.js'
+import type { RawMessage } from '../envelope/wireFormat.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+import type { ResolvedConsumerOptions } from './consumerOptions.js'
+import { copyHeader, countHeader } from './copyHeaders.js'
+import type { DeadLetterReason } from './copyHeaders.js'
+import type { HandlerTable } from './handlerTable.js'
+import type { InFlight } from './inFlight.js'
+
+/** What is to be done with a delivery that was just read. */
+export type Admission =
+  | { readonly kind: 'handle' }
+  | { readonly kind: 'skip' }
+  /** Its time has not come: nothing is counted. */
+  | { readonly kind: 'wait'; readonly remainingMs: number; readonly notBeforeMs: number }
+  | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly error: unknown }
+
+export interface Intake {
+  /** Reads and judges a delivery; fills in the item's envelope, handler, attempt and lane. Never throws. */
+  admit(item: InFlight): Admission
+}
+
+const handle: Admission = { kind: 'handle' }
+const skip: Admission = { kind: 'skip' }
+
+export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions, table: HandlerTable): Intake {
+  const { foreign, validation, maxCrashes, unhandledTypes, order } = options
+  const { clock, logger, transport, wireContext } = kit
+
+  /** Undefined for a foreign message that is to be skipped. */
+  function read(item: InFlight): Envelope | undefined {
+    const raw: RawMessage = item.delivery
+    const found = kit.wireFormatOf(item.destination).read(raw, wireContext)
+    if (found !== 'foreign') return found
+    if (foreign === 'skip') return undefined
+    const adopted = typeof foreign === 'function' ? foreign(raw) : undefined
+    if (adopted !== undefined) return adopted
+    throw new SerializationError({
+      code: 'POSTHORN_FOREIGN',
+      message: `The message at ${item.delivery.address} is no CloudEvent (content type ${JSON.stringify(raw.contentType.slice(0, 100))})`,
+    })
+  }
+
+  function tooLate(envelope: Envelope): boolean {
+    return envelope.expirytime !== undefined && Date.parse(envelope.expirytime) <= clock.now()
+  }
+
+  function crashed(item: InFlight): boolean {
+    return transport.capabilities.countsRedeliveries && (item.delivery.brokerRedeliveries ?? 0) > maxCrashes
+  }
+
+  function checkData(item: InFlight): void {
+    if (validation === 'off') return
+    try {
+      item.entry!.validate(item.envelope!.data ?? item.envelope!.data_base64)
+    } catch (error) {
+      if (validation !== 'warn') throw error
+      logger.warn({ event: 'consume.invalid', type: item.envelope!.type, err: error }, 'Handling invalid data')
+    }
+  }
+
+  /** The order of questions: readable, ours, alive, due, valid. */
+  function judge(item: InFlight): Admission {
+    const envelope = read(item)
+    if (envelope === undefined) return skip
+    kit.validateEnvelope(envelope)
+    item.envelope = envelope
+    const { headers } = item.delivery
+    item.attempt = countHeader(headers, copyHeader.attempt) ?? 1
+    item.entry = table.get(envelope.type)
+    if (item.entry === undefined) {
+      return unhandledTypes === 'skip' ? skip : dead('unhandledType', `No handler for ${envelope.type}`)
+    }
+    if (tooLate(envelope)) return dead('expired', `The message expired at ${envelope.expirytime}`)
+    if (crashed(item)) {
+      return dead('crashLoop', `${item.delivery.brokerRedeliveries} deliveries ended without an answer`)
+    }
+    const notBeforeMs = countHeader(headers, copyHeader.notBefore)
+    if (notBeforeMs !== undefined && notBeforeMs > clock.now()) {
+      return { kind: 'wait', notBeforeMs, remainingMs: notBeforeMs - clock.now() }
+    }
+    checkData(item)
+    if (order !== undefined) item.laneKey = item.delivery.partitionKey ?? envelope.partitionkey
+    return handle
+  }
+
+  return {
+    admit(item) {
+      try {
+        return judge(item)
+      } catch (error) {
+        return { kind: 'deadLetter', reason: reasonOf(error), error }
+      }
+    },
+  }
+}
+
+function dead(reason: DeadLetterReason, message: string): Admission {
+  return { kind: 'deadLetter', reason, error: new Error(message) }
+}
+
+function reasonOf(error: unknown): DeadLetterReason {
+  const code = codeOf(error)
+  if (code === 'POSTHORN_FOREIGN') return 'foreign'
+  return code === 'POSTHORN_INVALID_DATA' || code === 'POSTHORN_INVALID_ENVELOPE' ? 'invalid' : 'undecodable'
+}

@@ -1,0 +1,82 @@
+import { NonRetryableError } from '../errors.js'
+import type { Contract } from '@posthorn/contracts'
+import type { BatchItem, HandlerContext, HandlerRegistration } from './handler.js'
+import type { BatchContext } from './handler.js'
+import { complete, isOutcome } from './outcome.js'
+import type { Outcome } from './outcome.js'
+
+declare const handledBrand: unique symbol
+
+/** The outcomes of one handler call, one per item. Only `next` and `handledAs` make one: a middleware that forgets to return it does not compile. */
+export interface Handled {
+  readonly [handledBrand]: true
+  readonly outcomes: readonly Outcome[]
+}
+
+/** One call of a handler as a middleware sees it. */
+export interface HandlerCall {
+  readonly contract: Contract
+  /** One item, or the items of a batch. */
+  readonly items: readonly BatchItem[]
+  readonly context: HandlerContext & BatchContext
+}
+
+/**
+ * A function around a handler. It may act before and after `next`, catch what `next` throws (a user's error, never
+ * wrapped), or answer itself with `handledAs`.
+ */
+export type Middleware = (call: HandlerCall, next: () => Promise<Handled>) => Promise<Handled>
+
+/** Settles all items of a call one way, in place of the handler. */
+export function handledAs(call: HandlerCall, outcome: Outcome): Handled {
+  return { outcomes: call.items.map(() => outcome) } as unknown as Handled
+}
+
+/** Calls a handler through its middleware; the outcomes come at once when neither is asynchronous. */
+export type Invoke = (call: HandlerCall) => readonly Outcome[] | Promise<readonly Outcome[]>
+
+/** Wraps a handler in middleware, the first outermost; made once per registration. */
+export function compose(registration: HandlerRegistration, middleware: readonly Middleware[]): Invoke {
+  const direct: Invoke = (call) => {
+    const result = registration.call(call.items, call.context)
+    return isPromiseLike(result)
+      ? Promise.resolve(result).then((value) => outcomesOf(registration, call.items.length, value))
+      : outcomesOf(registration, call.items.length, result)
+  }
+  if (middleware.length === 0) return direct
+  type Step = (call: HandlerCall) => Promise<Handled>
+  const innermost: Step = async (call) => ({ outcomes: await direct(call) }) as unknown as Handled
+  const chain = middleware.reduceRight<Step>((next, current) => (call) => current(call, () => next(call)), innermost)
+  return async (call) => outcomesOfHandled(registration, call.items.length, await chain(call))
+}
+
+const done = Object.freeze([complete()])
+
+function outcomesOf(registration: HandlerRegistration, count: number, value: unknown): readonly Outcome[] {
+  if (value === undefined) return count === 1 ? done : Array.from({ length: count }, complete)
+  if (registration.batch === undefined) {
+    if (isOutcome(value)) return [value]
+  } else if (Array.isArray(value) && value.length === count) {
+    const outcomes = value.map((outcome: unknown) => (outcome === undefined ? complete() : outcome))
+    if (outcomes.every(isOutcome)) return outcomes
+  }
+  throw wrongResult(registration, 'handler')
+}
+
+function outcomesOfHandled(registration: HandlerRegistration, count: number, handled: unknown): readonly Outcome[] {
+  const outcomes = (handled as Handled | undefined)?.outcomes
+  if (Array.isArray(outcomes) && outcomes.length === count && outcomes.every(isOutcome)) return outcomes
+  throw wrongResult(registration, 'middleware')
+}
+
+function wrongResult(registration: HandlerRegistration, who: string): NonRetryableError {
+  return new NonRetryableError(
+    `The ${who} of ${registration.contract.type} returned what is no outcome; return nothing, or what complete(), ` +
+      'retryAfter(), deadLetter() or discard() make',
+    { code: 'POSTHORN_HANDLER_RESULT' },
+  )
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

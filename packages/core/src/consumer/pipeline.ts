@@ -1,0 +1,209 @@
+import type { Delivery } from '../ports.js'
+import type { Publisher } from '../publisher/publisher.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { createCallRunner } from './callRunner.js'
+import type { CallResult } from './callRunner.js'
+import type { ResolvedConsumerOptions } from './consumerOptions.js'
+import type { HandlerEntry, HandlerTable } from './handlerTable.js'
+import type { InFlight } from './inFlight.js'
+import { createIntake } from './intake.js'
+import { createLanes } from './lanes.js'
+import type { Outcome } from './outcome.js'
+import { createRetryRoute } from './retryRoute.js'
+import { createScheduler } from './scheduler.js'
+import { createSettlement } from './settlement.js'
+import type { SettledCounts } from './settlement.js'
+
+/** Where deliveries are and how they ended. */
+export interface PipelineHealth extends Readonly<SettledCounts> {
+  /** Deliveries that are not settled. */
+  readonly inFlight: number
+  /** Handler calls that run. */
+  readonly running: number
+  /** Messages that wait within the process for their next attempt. */
+  readonly held: number
+  /** Calls that ran, or still run, past `handlerTimeoutMs`. */
+  readonly timedOut: number
+}
+
+/** A delivery's way: admitted, in its lane, called, judged, settled. */
+export interface Pipeline {
+  take(destination: string, deliveries: readonly Delivery[]): void
+  pause(): void
+  resume(): void
+  /** Takes nothing more in, and releases what was not started. */
+  drain(): void
+  /** Resolves when everything is settled; at the deadline the rest is aborted and released. */
+  finish(deadline: number): Promise<void>
+  idle(): Promise<void>
+  health(): PipelineHealth
+}
+
+export interface PipelineOptions {
+  readonly kit: MessagingKit
+  readonly group: string
+  readonly options: ResolvedConsumerOptions
+  readonly table: HandlerTable
+  readonly publisher: Publisher | undefined
+}
+
+/** Handlers that honour their signal get this share of a stop to end, before their messages are released. */
+const abortShare = 0.1
+const maxAbortMs = 1_000
+
+export function createPipeline({ kit, group, options, table, publisher }: PipelineOptions): Pipeline {
+  const { clock } = kit
+  const counts: SettledCounts = {
+    handled: 0,
+    retried: 0,
+    forwarded: 0,
+    deadLettered: 0,
+    skipped: 0,
+    discarded: 0,
+    released: 0,
+    stuck: 0,
+  }
+  const inFlight = new Set<InFlight>()
+  const stopping = new AbortController()
+  let draining = false
+  let idleWaiters: (() => void)[] = []
+
+  const intake = createIntake(kit, options, table)
+  const lanes = createLanes()
+  const runner = createCallRunner({
+    kit,
+    surroundings: { group, publisher, logger: kit.logger.child({ group }) },
+    handlerTimeoutMs: options.handlerTimeoutMs,
+  })
+  const scheduler = createScheduler({ concurrency: options.concurrency, clock, run })
+  const settlement = createSettlement({ kit, group, counts, stopping: stopping.signal, onSettled })
+  const route = createRetryRoute({
+    clock,
+    options,
+    settlement,
+    again: (item) => (draining ? settlement.settle(item, { kind: 'release' }) : scheduler.ready(item, true)),
+  })
+
+  function takeOne(destination: string, delivery: Delivery): void {
+    const item: InFlight = {
+      delivery,
+      destination,
+      envelope: undefined,
+      entry: undefined,
+      attempt: 1,
+      laneKey: undefined,
+      timer: undefined,
+      settled: false,
+    }
+    inFlight.add(item)
+    if (draining) return settlement.settle(item, { kind: 'release' })
+    const admission = intake.admit(item)
+    switch (admission.kind) {
+      case 'handle':
+        if (lanes.enter(item)) scheduler.ready(item, false)
+        return
+      case 'skip':
+        return settlement.settle(item, { kind: 'skip' })
+      case 'wait':
+        return route.wait(item, admission)
+      case 'deadLetter': {
+        const { reason, error } = admission
+        return settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt - 1 })
+      }
+    }
+  }
+
+  function run(entry: HandlerEntry, items: readonly InFlight[]): void {
+    runner.run(entry, items, (result) => {
+      let slotStays = false
+      for (let index = 0; index < items.length; index += 1) {
+        if (judge(items[index]!, result, index)) slotStays = true
+      }
+      if (!slotStays) scheduler.freeSlot()
+    })
+  }
+
+  /** True when the item waits in the process and keeps the slot meanwhile. */
+  function judge(item: InFlight, result: CallResult, index: number): boolean {
+    if (item.settled) return false // Released at the stop's deadline; this result is too late.
+    if (result.ok) return settleOutcome(item, result.outcomes[index]!)
+    // A handler that fails because the stop aborted it has not failed by itself.
+    if (result.stopped) settlement.settle(item, { kind: 'release' })
+    else return route.failed(item, { error: result.error, hintMs: undefined, freeSlot: () => scheduler.freeSlot() })
+    return false
+  }
+
+  function settleOutcome(item: InFlight, outcome: Outcome): boolean {
+    switch (outcome.kind) {
+      case 'complete':
+        settlement.settle(item, outcome)
+        return false
+      case 'discard':
+        settlement.settle(item, outcome)
+        return false
+      case 'deadLetter': {
+        const error = new Error(outcome.reason)
+        settlement.settle(item, { kind: 'deadLetter', reason: 'rejected', error, attempts: item.attempt })
+        return false
+      }
+      case 'retryAfter': {
+        const error = new Error(`The handler asked for a retry after ${outcome.delayMs} ms`)
+        return route.failed(item, { error, hintMs: outcome.delayMs, freeSlot: () => scheduler.freeSlot() })
+      }
+    }
+  }
+
+  function onSettled(item: InFlight): void {
+    inFlight.delete(item)
+    item.timer?.cancel()
+    const next = lanes.leave(item)
+    if (next !== undefined) scheduler.ready(next, false)
+    if (inFlight.size > 0 || idleWaiters.length === 0) return
+    const waiters = idleWaiters
+    idleWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  function idle(): Promise<void> {
+    return inFlight.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))
+  }
+
+  function releaseAll(items: Iterable<InFlight>): void {
+    for (const item of items) settlement.settle(item, { kind: 'release' })
+  }
+
+  return {
+    take(destination, deliveries) {
+      for (const delivery of deliveries) takeOne(destination, delivery)
+    },
+    pause: () => scheduler.pause(),
+    resume: () => scheduler.resume(),
+    drain() {
+      draining = true
+      // Lanes first: settling the head of one would otherwise start the next.
+      const waiting = [...lanes.drain(), ...scheduler.drain()]
+      releaseAll([...waiting, ...route.drain()])
+    },
+    async finish(deadline) {
+      const leftMs = Math.max(0, deadline - clock.monotonic())
+      const abortMs = Math.min(maxAbortMs, leftMs * abortShare)
+      const timers = [
+        clock.schedule(leftMs - abortMs, () => runner.abortAll(new Error('The service stops'))),
+        clock.schedule(leftMs, () => {
+          stopping.abort(new Error('The service stops'))
+          releaseAll([...inFlight])
+        }),
+      ]
+      await idle()
+      for (const timer of timers) timer.cancel()
+    },
+    idle,
+    health: () => ({
+      ...counts,
+      inFlight: inFlight.size,
+      running: scheduler.running,
+      held: route.held,
+      timedOut: runner.timedOut,
+    }),
+  }
+}

@@ -1,0 +1,121 @@
+import type { Clock } from '../clock.js'
+import { RetriesExhaustedError } from '../errors.js'
+import type { ResolvedConsumerOptions } from './consumerOptions.js'
+import type { InFlight } from './inFlight.js'
+import type { Settlement } from './settlement.js'
+
+/** One failed call, for one item. */
+export interface Failure {
+  readonly error: unknown
+  /** What a `retryAfter` outcome asked for. */
+  readonly hintMs: number | undefined
+  /** To be called later when `failed` said that the slot stays taken. */
+  readonly freeSlot: () => void
+}
+
+export interface RetryRoute {
+  /** Sends a failed message on its way: again, held, into a rung, or into the dead letters. True: the slot stays taken. */
+  failed(item: InFlight, failure: Failure): boolean
+  /** A message whose time has not come. */
+  wait(item: InFlight, until: { readonly remainingMs: number; readonly notBeforeMs: number }): void
+  /** Takes out what waits in the process. */
+  drain(): InFlight[]
+  readonly held: number
+}
+
+export interface RetryRouteOptions {
+  readonly clock: Clock
+  readonly options: ResolvedConsumerOptions
+  readonly settlement: Settlement
+  /** The item's next attempt may start; its lane is still its own. */
+  readonly again: (item: InFlight) => void
+}
+
+/** A rest so short is waited out in the process: a rung would add more than it saves. */
+const maxRestMs = 1_000
+
+export function createRetryRoute({ clock, options, settlement, again }: RetryRouteOptions): RetryRoute {
+  const { retry, order } = options
+  const holds = order?.onRetry === 'holdKey'
+  const held = new Set<InFlight>()
+
+  function hold(item: InFlight, delayMs: number, then: () => void): void {
+    held.add(item)
+    item.timer = clock.schedule(delayMs, () => {
+      held.delete(item)
+      item.timer = undefined
+      then()
+    })
+  }
+
+  /** Beyond the bound a held message keeps its slot: intake slows down, memory does not grow. */
+  function holdKey(item: InFlight, delayMs: number, freeSlot: () => void): boolean {
+    const keepsSlot = held.size >= (order?.maxHeldKeys ?? Infinity)
+    hold(item, delayMs, () => {
+      if (keepsSlot) freeSlot()
+      again(item)
+    })
+    return keepsSlot
+  }
+
+  function deadLetter(item: InFlight, error: unknown, reason: 'nonRetryable' | 'retriesExhausted' | 'expired'): void {
+    settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt })
+  }
+
+  function expiresWithin(item: InFlight, delayMs: number): boolean {
+    const expiry = item.envelope?.expirytime
+    return expiry !== undefined && Date.parse(expiry) <= clock.now() + delayMs
+  }
+
+  return {
+    failed(item, { error, hintMs, freeSlot }) {
+      const verdict = retry.judge({ error, attempt: item.attempt, hintMs })
+      if (verdict.kind === 'deadLetter') {
+        deadLetter(item, verdict.reason === 'retriesExhausted' ? exhausted(item, error) : error, verdict.reason)
+        return false
+      }
+      const { delayMs, hinted } = verdict
+      if (expiresWithin(item, delayMs)) {
+        deadLetter(item, error, 'expired')
+        return false
+      }
+      const rungMs = hinted ? retry.rungFor(delayMs) : delayMs
+      if (delayMs === 0 || rungMs === undefined || rungMs === 0) {
+        item.attempt += 1
+        again(item)
+        return false
+      }
+      if (holds) {
+        item.attempt += 1
+        return holdKey(item, delayMs, freeSlot)
+      }
+      const notBeforeMs = rungMs < delayMs ? clock.now() + delayMs : undefined
+      settlement.settle(item, { kind: 'retry', rungMs, notBeforeMs, error })
+      return false
+    },
+    wait(item, { remainingMs }) {
+      const rungMs = retry.rungFor(remainingMs)
+      if (rungMs === undefined || (remainingMs < rungMs && remainingMs <= maxRestMs)) {
+        return hold(item, remainingMs, () => settlement.settle(item, { kind: 'release' }))
+      }
+      settlement.settle(item, { kind: 'forward', rungMs })
+    },
+    drain() {
+      const items = [...held]
+      for (const item of items) item.timer?.cancel()
+      held.clear()
+      return items
+    },
+    get held() {
+      return held.size
+    },
+  }
+}
+
+function exhausted(item: InFlight, cause: unknown): unknown {
+  return new RetriesExhaustedError({
+    code: 'POSTHORN_RETRIES_EXHAUSTED',
+    message: `All ${item.attempt} attempts failed; the last error is the cause`,
+    cause,
+  })
+}

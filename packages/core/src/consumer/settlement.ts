@@ -1,0 +1,207 @@
+import { fullJitter } from '../backoff.js'
+import { DeadLetterError, PublishError } from '../errors.js'
+import type { Target, WireMessage } from '../ports.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { deadLetterHeaders, forwardHeaders, retryHeaders } from './copyHeaders.js'
+import type { DeadLetterReason, FailureFacts } from './copyHeaders.js'
+import type { InFlight } from './inFlight.js'
+
+/** What is to happen with a message; nothing else ends one. */
+export type Decision =
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'skip' }
+  | { readonly kind: 'discard'; readonly reason: string }
+  | { readonly kind: 'release' }
+  /** A copy into a rung, counted as an attempt; `notBeforeMs` when the rung is shorter than the wait. */
+  | {
+      readonly kind: 'retry'
+      readonly rungMs: number
+      readonly notBeforeMs: number | undefined
+      readonly error: unknown
+    }
+  /** A copy into a rung, because its time has not come. */
+  | { readonly kind: 'forward'; readonly rungMs: number }
+  | {
+      readonly kind: 'deadLetter'
+      readonly reason: DeadLetterReason
+      readonly error: unknown
+      /** Invocations that were made. */
+      readonly attempts: number
+    }
+
+/** How deliveries ended, since the start. */
+export interface SettledCounts {
+  handled: number
+  retried: number
+  forwarded: number
+  deadLettered: number
+  skipped: number
+  discarded: number
+  released: number
+  /** Copies (retries, dead letters) that the broker did not take yet. */
+  stuck: number
+}
+
+export interface SettlementOptions {
+  readonly kit: MessagingKit
+  readonly group: string
+  readonly counts: SettledCounts
+  /** Fires when the consumer cannot wait any longer. */
+  readonly stopping: AbortSignal
+  /** The delivery was completed or released. */
+  readonly onSettled: (item: InFlight) => void
+}
+
+/** The one place where deliveries are completed and released. */
+export interface Settlement {
+  /**
+   * Carries a decision out. A copy is sent and confirmed before the original is completed; while the broker does not
+   * take it, the original stays and the copy is tried again with backoff. An item that is settled already stays so.
+   */
+  settle(item: InFlight, decision: Decision): void
+}
+
+const sendDeadlineMs = 30_000
+const backoff = { firstMs: 200, maxMs: 15_000 }
+const countOf = {
+  complete: 'handled',
+  skip: 'skipped',
+  discard: 'discarded',
+  release: 'released',
+  retry: 'retried',
+  forward: 'forwarded',
+  deadLetter: 'deadLettered',
+} as const
+
+export function createSettlement(options: SettlementOptions): Settlement {
+  const { kit, group, counts, stopping } = options
+  const { transport, clock, logger } = kit
+
+  function end(item: InFlight, kind: Decision['kind']): void {
+    if (item.settled) return
+    item.settled = true
+    if (kind === 'release') item.delivery.release()
+    else item.delivery.complete()
+    counts[countOf[kind]] += 1
+    options.onSettled(item)
+  }
+
+  /** Resolves when the broker has the copy; false when the consumer stopped first. */
+  async function move(item: InFlight, target: Target, message: WireMessage): Promise<boolean> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        const deadline = clock.monotonic() + sendDeadlineMs
+        const receipt = await transport.send(target, message, { deadline, signal: stopping })
+        if (receipt.routed !== false) {
+          if (failures > 1) counts.stuck -= 1
+          return true
+        }
+        throw unroutedCopy(target)
+      } catch (error) {
+        if (failures === 1) counts.stuck += 1
+        if (stopping.aborted) return false
+        noteStuck(item, target, { error, failures })
+        await pause(fullJitter(failures, backoff))
+        if (stopping.aborted) return false
+      }
+    }
+  }
+
+  function noteStuck(item: InFlight, target: Target, failure: { error: unknown; failures: number }): void {
+    if ((failure.failures & (failure.failures - 1)) !== 0) return
+    const what = 'dead' in target ? 'dead letter' : 'retry'
+    const err =
+      'dead' in target
+        ? new DeadLetterError({
+            code: 'POSTHORN_DEAD_LETTER',
+            message: `The broker does not take a dead letter of ${group}; the original stays`,
+            cause: failure.error,
+          })
+        : failure.error
+    const facts = { event: 'settle.stuck', group, messageId: item.envelope?.id, failures: failure.failures, err }
+    logger.error(facts, `The ${what} copy was not stored; the original stays and the copy is sent again`)
+  }
+
+  function pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = clock.schedule(delayMs, finish)
+      function finish(): void {
+        timer.cancel()
+        stopping.removeEventListener('abort', finish)
+        resolve()
+      }
+      stopping.addEventListener('abort', finish, { once: true })
+    })
+  }
+
+  function copyOf(item: InFlight, headers: WireMessage['headers']): WireMessage {
+    const { delivery, envelope } = item
+    const partitionKey = delivery.partitionKey ?? envelope?.partitionkey
+    return {
+      body: delivery.body,
+      contentType: delivery.contentType,
+      id: envelope?.id ?? delivery.id ?? kit.newId(),
+      type: envelope?.type ?? '',
+      headers,
+      ...(partitionKey === undefined ? {} : { partitionKey }),
+    }
+  }
+
+  function facts(item: InFlight, attempt: number, error: unknown): FailureFacts {
+    const nowIso = new Date(clock.now()).toISOString()
+    return { attempt, error, nowIso, group, origin: `${transport.system}:${item.delivery.address}` }
+  }
+
+  async function settleByCopy(item: InFlight, decision: Decision): Promise<void> {
+    const { destination } = item
+    const original = item.delivery.headers
+    let moved = true
+    if (decision.kind === 'retry') {
+      const about = facts(item, item.attempt + 1, decision.error)
+      const message = copyOf(item, retryHeaders(original, about, decision.notBeforeMs))
+      moved = await move(item, { retry: { destination, group, delayMs: decision.rungMs } }, message)
+    } else if (decision.kind === 'forward') {
+      const target = { retry: { destination, group, delayMs: decision.rungMs } }
+      moved = await move(item, target, copyOf(item, forwardHeaders(original)))
+    } else if (decision.kind === 'deadLetter') {
+      const about = facts(item, decision.attempts, decision.error)
+      const message = copyOf(item, deadLetterHeaders(original, about, decision.reason))
+      moved = await move(item, { dead: { destination, group } }, message)
+    }
+    end(item, moved ? decision.kind : 'release')
+  }
+
+  return {
+    settle(item, decision) {
+      if (item.settled) return
+      switch (decision.kind) {
+        case 'retry':
+        case 'forward':
+        case 'deadLetter':
+          settleByCopy(item, decision).catch((error: unknown) => {
+            // Nothing above may throw; should it, the original must come back rather than wait for ever.
+            logger.error({ event: 'settle.failed', group, err: error }, 'A settlement failed; the message is released')
+            end(item, 'release')
+          })
+          return
+        case 'discard':
+          logger.info(
+            { event: 'message.discarded', group, messageId: item.envelope?.id, reason: decision.reason },
+            'A handler discarded a message',
+          )
+          return end(item, decision.kind)
+        default:
+          return end(item, decision.kind)
+      }
+    },
+  }
+}
+
+function unroutedCopy(target: Target): PublishError {
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_UNROUTED',
+    outcome: 'notSent',
+    message: 'The retry or dead-letter queue of the group does not exist',
+    details: { target },
+  })
+}

@@ -1,0 +1,105 @@
+import type { Contract } from '@posthorn/contracts'
+import { canonicalSchema } from '@posthorn/contracts'
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
+import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
+import { createAjv, toIssues } from './ajvSetup.js'
+import { schemaHazards } from './schemaHazards.js'
+
+/** Throws `POSTHORN_INVALID_DATA` with pointers unless the data obeys the contract's schema. */
+export type DataValidator = (data: unknown) => void
+
+/** The contracts of one service: one schema per type, each compiled once. */
+export interface ContractRegistry {
+  /** Lists what keeps the contract from being used here: another schema for its type, a schema that does not compile. */
+  problems(contract: Contract): string[]
+  /** The contract's validator, compiled at the first call; throws a `ConfigurationError` where there are problems. */
+  validatorOf(contract: Contract): DataValidator
+}
+
+interface Entry {
+  readonly contract: Contract
+  readonly validate?: DataValidator
+  readonly problems: readonly string[]
+}
+
+/** Options of a registry. */
+export interface ContractRegistryOptions {
+  /** Schemas that can block the event loop (exponential patterns, unbounded `uniqueItems`). @default 'refuse' */
+  readonly unsafeSchemas?: 'refuse' | 'allow'
+}
+
+export function createContractRegistry(options: ContractRegistryOptions = {}): ContractRegistry {
+  const byContract = new WeakMap<Contract, Entry>()
+  const byType = new Map<string, Entry>()
+  const ajv = createAjv()
+
+  function enter(contract: Contract): Entry {
+    const known = byType.get(contract.type)
+    const entry = known === undefined ? compile(contract) : sameOrConflict(known, contract)
+    if (known === undefined && entry.problems.length === 0) byType.set(contract.type, entry)
+    byContract.set(contract, entry)
+    return entry
+  }
+
+  function compile(contract: Contract): Entry {
+    const hazards = options.unsafeSchemas === 'allow' ? [] : schemaHazards(contract.schema)
+    if (hazards.length > 0) {
+      return { contract, problems: hazards.map((hazard) => `contract ${contract.type}: schema ${hazard}`) }
+    }
+    try {
+      return { contract, problems: [], validate: dataValidator(contract.type, compileSchema(ajv, contract)) }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      return { contract, problems: [`contract ${contract.type}: the schema does not compile: ${reason}`] }
+    }
+  }
+
+  const entryOf = (contract: Contract): Entry => byContract.get(contract) ?? enter(contract)
+
+  return {
+    problems: (contract) => [...entryOf(contract).problems],
+    validatorOf(contract) {
+      const entry = entryOf(contract)
+      if (entry.validate === undefined) throw new ConfigurationError(`Contract ${contract.type}`, entry.problems)
+      return entry.validate
+    },
+  }
+}
+
+function sameOrConflict(known: Entry, contract: Contract): Entry {
+  const problems: string[] = []
+  if (known.contract.identity !== contract.identity) {
+    problems.push(`two schemas for the type ${contract.type}; give the changed one a new major version`)
+  }
+  if (known.contract.destination !== contract.destination || known.contract.kind !== contract.kind) {
+    problems.push(
+      `the type ${contract.type} is a ${known.contract.kind} on ${known.contract.destination} ` +
+        `and a ${contract.kind} on ${contract.destination}; one type has one home`,
+    )
+  }
+  return problems.length === 0 ? known : { contract, problems }
+}
+
+/** Two contracts may share a schema with one `$id`, which one ajv takes only once: the second gets an ajv of its own. */
+function compileSchema(ajv: Ajv2020, contract: Contract): ValidateFunction {
+  const id = contract.schema['$id']
+  if (typeof id !== 'string') return ajv.compile(contract.schema)
+  const existing = ajv.getSchema(id)
+  if (existing === undefined) return ajv.compile(contract.schema)
+  const same = canonicalSchema(existing.schema as Contract['schema']) === canonicalSchema(contract.schema)
+  return same ? existing : createAjv().compile(contract.schema)
+}
+
+function dataValidator(type: string, validate: ValidateFunction): DataValidator {
+  return (data) => {
+    if (validate(data)) return
+    const issues = toIssues(validate.errors, '/data')
+    const places = issues.map((issue) => `${issue.pointer} ${issue.message}`).join('; ')
+    throw new EnvelopeValidationError({
+      code: 'POSTHORN_INVALID_DATA',
+      message: `The data of ${type} is invalid: ${places}`,
+      details: { type },
+      issues,
+    })
+  }
+}

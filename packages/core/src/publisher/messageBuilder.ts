@@ -1,0 +1,83 @@
+import type { Contract } from '@posthorn/contracts'
+import { buildEnvelope } from '../envelope/buildEnvelope.js'
+import type { EnvelopeOptions } from '../envelope/buildEnvelope.js'
+import { SerializationError, codeOf } from '../errors.js'
+import type { WireMessage } from '../ports.js'
+import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
+
+/** Options of one message, beyond what its contract says. */
+export interface MessageOptions extends EnvelopeOptions {
+  /** Broker headers for this hop; consumers see them in `context.headers`, dead letters keep them. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Builds, validates and encodes messages; publishing and the outbox share it, so that both say the same. */
+export interface MessageBuilder {
+  /** Throws an `EnvelopeValidationError` or `SerializationError` when the message may not leave. */
+  build(contract: Contract, data: unknown, options: MessageOptions): WireMessage
+}
+
+/** Order of building: draft, decorators, validate once, encode. */
+export function createMessageBuilder(kit: MessagingKit, settings: PublisherSettings): MessageBuilder {
+  const { decorators, captureTrace, validation } = settings
+  const now = isoClock(kit)
+
+  function check(contract: Contract, data: unknown): void {
+    const validate = kit.registry.validatorOf(contract)
+    if (validation !== 'warn') return validate(data)
+    try {
+      validate(data)
+    } catch (error) {
+      if (codeOf(error) !== 'POSTHORN_INVALID_DATA') throw error
+      kit.logger.warn({ event: 'publish.invalid', type: contract.type, err: error }, 'Publishing invalid data')
+    }
+  }
+
+  return {
+    build(contract, data, options) {
+      check(contract, data)
+      const trace = captureTrace?.()
+      const defaults = { source: kit.source, id: options.id ?? kit.newId(), nowIso: now(), trace }
+      const envelope = buildEnvelope(contract, data, { ...options, defaults })
+      let headers = options.headers
+      if (trace?.traceparent !== undefined || decorators !== undefined) {
+        headers = { ...headers, ...trace }
+        for (const decorate of decorators ?? []) decorate({ contract, envelope, headers })
+      }
+      kit.validateEnvelope(envelope)
+      const raw = kit.wireFormatOf(contract.destination).write(envelope, kit.wireContext)
+      return {
+        body: raw.body,
+        contentType: raw.contentType,
+        id: envelope.id,
+        type: envelope.type,
+        headers: headers === undefined ? raw.headers : { ...headers, ...raw.headers },
+        ...(envelope.partitionkey === undefined ? {} : { partitionKey: envelope.partitionkey }),
+      }
+    },
+  }
+}
+
+/** Anything that a user's data throws while it is read (a getter, a recursion without end) is a serialization failure. */
+export function asBuildError(error: unknown): unknown {
+  if (codeOf(error) !== undefined) return error
+  return new SerializationError({
+    code: 'POSTHORN_UNSERIALIZABLE',
+    message: `The message cannot be built: ${error instanceof Error ? error.name : typeof error}; see the cause`,
+    cause: error,
+  })
+}
+
+/** Most messages of a burst share their millisecond, and formatting one costs more than comparing two numbers. */
+function isoClock(kit: MessagingKit): () => string {
+  let lastMs = -1
+  let lastIso = ''
+  return () => {
+    const nowMs = kit.clock.now()
+    if (nowMs !== lastMs) {
+      lastIso = new Date(nowMs).toISOString()
+      lastMs = nowMs
+    }
+    return lastIso
+  }
+}

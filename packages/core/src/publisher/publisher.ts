@@ -1,0 +1,250 @@
+import type { Contract } from '@posthorn/contracts'
+import { createDeadlines } from '../deadlines.js'
+import { ConfigurationError, PublishError } from '../errors.js'
+import { boolean, object, optionProblems, text, wholeNumber } from '../optionProblems.js'
+import type { OptionRule } from '../optionProblems.js'
+import type { SendOptions, WireMessage } from '../ports.js'
+import { asBuildError, createMessageBuilder } from './messageBuilder.js'
+import type { MessageOptions } from './messageBuilder.js'
+import { routingProblems } from './publisherOptions.js'
+import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
+import { createWindow } from './window.js'
+
+/** How one message is published. */
+export interface PublishOptions extends MessageOptions {
+  /** @default the publisher's `deadlineMs` */
+  readonly deadlineMs?: number
+  /** Gives up waiting; what was already sent stays sent (`outcome: 'unknown'`). */
+  readonly signal?: AbortSignal
+  /** Reject when nobody receives the message. @default true for commands where the transport can tell */
+  readonly mustRoute?: boolean
+}
+
+/** What is known of a message that the broker confirmed. */
+export interface PublishResult {
+  readonly id: string
+  /** Whether a queue took it; undefined where the transport cannot tell. */
+  readonly routed: boolean | undefined
+}
+
+/** Counts since the start. */
+export interface PublisherHealth {
+  readonly published: number
+  readonly failed: number
+  readonly unrouted: number
+  readonly unconfirmed: number
+  readonly unconfirmedBytes: number
+  readonly waiting: number
+}
+
+/** Sends messages of contracts. */
+export interface Publisher {
+  /**
+   * Resolves when the broker has confirmed the message; rejects within its deadline otherwise: an
+   * `EnvelopeValidationError` or `SerializationError` when nothing was sent, else a `PublishError` that says `notSent`
+   * or `unknown`. Messages of one partition key are sent in call order.
+   */
+  publish<Data>(contract: Contract<Data>, data: Data, options?: PublishOptions): Promise<PublishResult>
+  /**
+   * Publishes a list and resolves when all are confirmed, results in the list's order. All are validated before the
+   * first is sent. Rejects with `POSTHORN_PUBLISH_MANY` when some were not confirmed; `details.failed` lists them.
+   */
+  publishMany<Data>(
+    contract: Contract<Data>,
+    list: readonly Data[],
+    options?: Omit<PublishOptions, 'id'>,
+  ): Promise<PublishResult[]>
+  health(): PublisherHealth
+  /** Resolves when nothing is unconfirmed; every publish has a deadline, so this has one too. */
+  idle(): Promise<void>
+}
+
+const defaults = { deadlineMs: 30_000, maxUnconfirmed: 2_000, maxUnconfirmedBytes: 67_108_864 }
+/** An adapter that keeps its promise settles at the deadline; the core waits this much longer before it steps in. */
+const graceMs = 1_000
+/** What a message weighs in the window beside its body. */
+const messageOverheadBytes = 256
+
+/** Makes a publisher from checked settings; who made the transport opens and closes it. */
+export function makePublisher(kit: MessagingKit, settings: PublisherSettings): Publisher {
+  const { deadlineMs, maxUnconfirmed, maxUnconfirmedBytes } = { ...defaults, ...settings }
+  const deadlines = createDeadlines(kit.clock)
+  const window = createWindow(maxUnconfirmed, maxUnconfirmedBytes, deadlines)
+  const builder = createMessageBuilder(kit, settings)
+  const { transport, clock } = kit
+  const counts = { published: 0, failed: 0, unrouted: 0 }
+  let idleWaiters: (() => void)[] = []
+
+  function send(contract: Contract, message: WireMessage, options: PublishOptions): Promise<PublishResult> {
+    const size = (message.body?.length ?? 0) + messageOverheadBytes
+    const { signal } = options
+    const deadline = clock.monotonic() + (options.deadlineMs ?? deadlineMs)
+    const until = { deadline, ...(signal === undefined ? {} : { signal }) }
+    return new Promise((resolve, reject) => {
+      const sending = { contract, message, size, mustRoute: options.mustRoute, resolve, reject }
+      if (signal?.aborted !== true && window.tryEnter(size)) return dispatch(sending, until)
+      const refuse = (error: PublishError): void => {
+        counts.failed += 1
+        reject(error)
+        if (isIdle()) wakeIdle()
+      }
+      window.enter({ ...until, bytes: size, admit: () => dispatch(sending, until), refuse })
+    })
+  }
+
+  function dispatch(sending: Sending, options: SendOptions): void {
+    const { contract, message, size } = sending
+    let open = true
+    const close = (): boolean => {
+      if (!open) return false
+      open = false
+      net.clear()
+      window.leave(size)
+      if (isIdle()) wakeIdle()
+      return true
+    }
+    const fail = (error: unknown): void => {
+      if (!close()) return
+      counts.failed += 1
+      sending.reject(error)
+    }
+    const net = deadlines.watch(options.deadline + graceMs, () => fail(neverSettled(contract)))
+    transport.send({ destination: contract.destination }, message, options).then((receipt) => {
+      if (!close()) return
+      if (receipt.routed === false && mustRoute(sending)) {
+        counts.failed += 1
+        return sending.reject(unrouted(contract))
+      }
+      counts.published += 1
+      if (receipt.routed === false) noteUnrouted(contract)
+      sending.resolve({ id: message.id, routed: receipt.routed })
+    }, fail)
+  }
+
+  const isIdle = (): boolean => window.count + window.waiting === 0
+
+  function mustRoute({ contract, mustRoute: asked }: Sending): boolean {
+    return asked ?? settings.mustRoute ?? contract.kind === 'command'
+  }
+
+  /** Logged at powers of two: the first matters, the millionth does not. */
+  function noteUnrouted(contract: Contract): void {
+    counts.unrouted += 1
+    if ((counts.unrouted & (counts.unrouted - 1)) !== 0) return
+    const facts = { event: 'publish.unrouted', type: contract.type, destination: contract.destination }
+    kit.logger.info({ ...facts, unrouted: counts.unrouted }, 'An event was published that nobody receives')
+  }
+
+  function wakeIdle(): void {
+    if (idleWaiters.length === 0) return
+    const waiters = idleWaiters
+    idleWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  function build(contract: Contract, data: unknown, options: PublishOptions): WireMessage {
+    try {
+      const problems = publishOptionProblems(options, kit)
+      if (problems.length > 0) throw new ConfigurationError(`publish(${contract.type})`, problems)
+      return builder.build(contract, data, options)
+    } catch (error) {
+      counts.failed += 1
+      throw asBuildError(error)
+    }
+  }
+
+  return {
+    publish(contract, data, options = none) {
+      try {
+        return send(contract as Contract, build(contract as Contract, data, options), options)
+      } catch (error) {
+        return Promise.reject(error as Error)
+      }
+    },
+    async publishMany(contract, list, options = none) {
+      const erased = contract as Contract
+      const messages = list.map((data) => build(erased, data, options))
+      const settled = await Promise.allSettled(messages.map((message) => send(erased, message, options)))
+      return collect(settled, erased)
+    },
+    health: () => ({
+      ...counts,
+      unconfirmed: window.count,
+      unconfirmedBytes: window.bytes,
+      waiting: window.waiting,
+    }),
+    idle: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
+  }
+}
+
+interface Sending {
+  readonly contract: Contract
+  readonly message: WireMessage
+  readonly size: number
+  readonly mustRoute: boolean | undefined
+  readonly resolve: (result: PublishResult) => void
+  readonly reject: (error: unknown) => void
+}
+
+const none: PublishOptions = Object.freeze({})
+
+const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
+  id: text,
+  partitionKey: text,
+  subject: text,
+  time: date,
+  correlationId: text,
+  causationId: text,
+  expiresAt: date,
+  dataref: text,
+  sequence: text,
+  extensions: object,
+  headers: object,
+  deadlineMs: wholeNumber(1),
+  signal: object,
+  mustRoute: boolean,
+}
+
+function publishOptionProblems(options: PublishOptions, kit: MessagingKit): string[] {
+  if (options === none) return []
+  return [...optionProblems('options', options, publishRules), ...routingProblems(options, kit.transport)]
+}
+
+function date(value: unknown, path: string): string | undefined {
+  return value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : `${path} must be a valid Date`
+}
+
+function collect(settled: readonly PromiseSettledResult<PublishResult>[], contract: Contract): PublishResult[] {
+  const failed = settled.flatMap((result, index) =>
+    result.status === 'rejected' ? [{ index, error: result.reason as unknown }] : [],
+  )
+  if (failed.length === 0) return settled.map((result) => (result as PromiseFulfilledResult<PublishResult>).value)
+  const allNotSent = failed.length === settled.length && failed.every(({ error }) => outcomeOf(error) === 'notSent')
+  throw new PublishError({
+    code: 'POSTHORN_PUBLISH_MANY',
+    outcome: allNotSent ? 'notSent' : 'unknown',
+    message: `${failed.length} of ${settled.length} messages of ${contract.type} were not confirmed; see details.failed`,
+    details: { failed },
+  })
+}
+
+function outcomeOf(error: unknown): unknown {
+  return (error as { outcome?: unknown } | undefined)?.outcome
+}
+
+function neverSettled(contract: Contract): PublishError {
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_DEADLINE',
+    outcome: 'unknown',
+    message: `The transport did not settle a publish of ${contract.type} by its deadline; repeat it with the same id`,
+  })
+}
+
+function unrouted(contract: Contract): PublishError {
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_UNROUTED',
+    outcome: 'notSent',
+    message: `Nobody receives ${contract.type} on ${contract.destination}; start its consumer, then publish again`,
+    details: { type: contract.type, destination: contract.destination },
+  })
+}
