@@ -1,1 +1,76 @@
-export {}
+/* The door for developers of services. Adapters use `@posthorn/core/adapter`. */
+export {
+  ContractError,
+  defineCommand,
+  defineEvent,
+  type CommandContract,
+  type Contract,
+  type Envelope,
+  type EventContract,
+} from '@posthorn/contracts'
+export { systemClock } from './clock.js'
+export type { Clock, TimerHandle } from './clock.js'
+export type { Consumer, ConsumerHealth } from './consumer/consumer.js'
+export type { AdoptForeign, ConsumerOptions, OrderOptions } from './consumer/consumerOptions.js'
+export type { DeadLetterReason } from './consumer/copyHeaders.js'
+export { readDeadLetter } from './consumer/deadLetters.js'
+export type { DeadLetter, DeadLetterHandler } from './consumer/deadLetters.js'
+export { on, onBatch } from './consumer/handler.js'
+export type {
+  BatchContext,
+  BatchHandler,
+  BatchItem,
+  BatchOptions,
+  BatchResult,
+  FollowUpOptions,
+  Handler,
+  HandlerContext,
+  HandlerRegistration,
+  HandlerResult,
+  IncomingMessage,
+} from './consumer/handler.js'
+export { handledAs } from './consumer/middleware.js'
+export type { Handled, HandlerCall, Middleware } from './consumer/middleware.js'
+export { complete, deadLetter, discard, retryAfter } from './consumer/outcome.js'
+export type { Outcome } from './consumer/outcome.js'
+export type { RetryOptions } from './consumer/retryPolicy.js'
+export { binaryMode } from './envelope/binaryMode.js'
+export type { EnvelopeDraft, EnvelopeOptions, TraceHeaders } from './envelope/buildEnvelope.js'
+export { jsonCodec } from './envelope/codec.js'
+export type { Codec } from './envelope/codec.js'
+export type { Limits } from './envelope/jsonGuard.js'
+export { plainJson } from './envelope/plainJson.js'
+export type { PlainJsonAttributes, PlainJsonOptions } from './envelope/plainJson.js'
+export { structuredMode } from './envelope/structuredMode.js'
+export type { CloudEventsModeOptions, RawMessage, WireContext, WireFormat } from './envelope/wireFormat.js'
+export { errorCodes } from './errorCodes.js'
+export type { ErrorCode, ErrorCodeFacts } from './errorCodes.js'
+export {
+  codeOf,
+  ConfigurationError,
+  ConnectionError,
+  DeadLetterError,
+  EnvelopeValidationError,
+  HandlerTimeoutError,
+  LifecycleError,
+  NonRetryableError,
+  PosthornError,
+  PublishError,
+  RetriesExhaustedError,
+  SerializationError,
+  SettlementError,
+  TopologyError,
+} from './errors.js'
+export type { PosthornErrorOptions, PublishOutcome, ValidationIssue } from './errors.js'
+export { createUuidV7 } from './ids.js'
+export type { IdGenerator } from './ids.js'
+export { createDefaultLogger, silentLogger } from './logger.js'
+export type { LogMethod, Logger } from './logger.js'
+export type { KitOptions } from './messagingKit.js'
+export type { Transport, TransportHealth } from './ports.js'
+export type { MessageOptions } from './publisher/messageBuilder.js'
+export type { Publisher, PublisherHealth, PublishOptions, PublishResult } from './publisher/publisher.js'
+export type { Outgoing, PublishDecorator, PublisherSettings } from './publisher/publisherOptions.js'
+export { createService } from './service/service.js'
+export type { DeadLetterSource, Service, ServiceHealth, ServiceOptions, StopOptions } from './service/service.js'
+export type { StartOptions } from './service/startTransport.js'

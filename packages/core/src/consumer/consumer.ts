@@ -54,7 +54,7 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
   function prepare(): { subscriptions: readonly Subscription[]; pipeline: Pipeline } {
     if (prepared !== undefined) return prepared
     const handlers = typeof options.handlers === 'function' ? options.handlers() : options.handlers
-    const problems = handlerProblems(handlers, resolved, kit.registry)
+    const problems = handlerProblems(handlers, resolved.maxInFlight, kit.registry)
     if (problems.length > 0) throw new ConfigurationError(`The consumer of group ${group}`, problems)
     const table = tableOf(kit, handlers, resolved)
     const pipeline = createPipeline({ kit, group, options: resolved, table, publisher })
@@ -64,8 +64,9 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
 
   async function stop(deadline: number): Promise<void> {
     state = 'draining'
-    prepared?.pipeline.drain()
+    // Intake first: a broker would deliver what `drain` releases to us again.
     const stops = running.map((subscription) => subscription.stop(deadline))
+    prepared?.pipeline.drain()
     await Promise.allSettled(stops)
     await prepared?.pipeline.finish(deadline)
     state = 'stopped'

@@ -7,7 +7,7 @@ import type { OptionRule } from '../optionProblems.js'
 import type { Subscription, Transport } from '../ports.js'
 import type { HandlerRegistration } from './handler.js'
 import type { Middleware } from './middleware.js'
-import { createRetryPolicy } from './retryPolicy.js'
+import { createRetryPolicy, defaultDelaysMs } from './retryPolicy.js'
 import type { RetryOptions, RetryPolicy } from './retryPolicy.js'
 
 /** Keeps messages of one partition key in order. */
@@ -157,7 +157,12 @@ function combinationProblems(options: ConsumerOptions, transport: Transport): st
   if (options.maxCrashes !== undefined && !capabilities.countsRedeliveries) {
     problems.push(`maxCrashes: ${system} does not count deliveries that ended in a crash`)
   }
-  const holdMs = (options.retry?.delaysMs ?? [0, 1_000, 5_000, 30_000]).reduce((sum, delay) => sum + delay, 0)
+  const delaysMs = options.retry?.delaysMs ?? defaultDelaysMs
+  const hintsMs = delaysMs.length * (options.retry?.maxRetryAfterMs ?? 0)
+  const holdMs = Math.max(
+    hintsMs,
+    delaysMs.reduce((sum, delay) => sum + delay, 0),
+  )
   if (resolved.order?.onRetry === 'holdKey' && holdMs > (capabilities.maxHoldMs ?? Infinity)) {
     problems.push(
       `order.onRetry 'holdKey' would hold a message for ${holdMs} ms; ${system} allows ${capabilities.maxHoldMs} ms: ` +
@@ -170,7 +175,7 @@ function combinationProblems(options: ConsumerOptions, transport: Transport): st
 /** Everything that is wrong with a list of handlers. */
 export function handlerProblems(
   handlers: readonly HandlerRegistration[],
-  resolved: ResolvedConsumerOptions,
+  maxInFlight: number,
   registry: ContractRegistry,
 ): string[] {
   if (!Array.isArray(handlers)) return ['handlers must be a list of what on() and onBatch() make']
@@ -186,7 +191,7 @@ export function handlerProblems(
     if (types.has(contract.type)) problems.push(`handlers[${index}]: a second handler for ${contract.type}`)
     types.add(contract.type)
     problems.push(...registry.problems(contract))
-    if (batch !== undefined) problems.push(...batchProblems(`handlers[${index}]`, batch, resolved))
+    if (batch !== undefined) problems.push(...batchProblems(`handlers[${index}]`, batch, maxInFlight))
   }
   return problems
 }
@@ -194,12 +199,12 @@ export function handlerProblems(
 function batchProblems(
   path: string,
   batch: { readonly maxCount: number; readonly maxWaitMs: number },
-  resolved: ResolvedConsumerOptions,
+  maxInFlight: number,
 ): string[] {
   const rules = { maxCount: wholeNumber(1), maxWaitMs: wholeNumber(0) }
   const problems = optionProblems(path, batch, rules)
-  if (problems.length === 0 && batch.maxCount > resolved.maxInFlight) {
-    problems.push(`${path}.maxCount (${batch.maxCount}) is above maxInFlight (${resolved.maxInFlight})`)
+  if (problems.length === 0 && batch.maxCount > maxInFlight) {
+    problems.push(`${path}.maxCount (${batch.maxCount}) is above maxInFlight (${maxInFlight})`)
   }
   return problems
 }

@@ -9,6 +9,7 @@ import type { InFlight } from './inFlight.js'
 import { createIntake } from './intake.js'
 import { createLanes } from './lanes.js'
 import type { Outcome } from './outcome.js'
+import { hintOfOutcome } from './retryPolicy.js'
 import { createRetryRoute } from './retryRoute.js'
 import { createScheduler } from './scheduler.js'
 import { createSettlement } from './settlement.js'
@@ -82,6 +83,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     options,
     settlement,
     again: (item) => (draining ? settlement.settle(item, { kind: 'release' }) : scheduler.ready(item, true)),
+    readmit: admit,
   })
 
   function takeOne(destination: string, delivery: Delivery): void {
@@ -96,6 +98,10 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       settled: false,
     }
     inFlight.add(item)
+    admit(item)
+  }
+
+  function admit(item: InFlight): void {
     if (draining) return settlement.settle(item, { kind: 'release' })
     const admission = intake.admit(item)
     switch (admission.kind) {
@@ -114,42 +120,37 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   }
 
   function run(entry: HandlerEntry, items: readonly InFlight[]): void {
+    // The slot of a batch is not worth holding for one of its items.
+    const freeSlot = items.length === 1 ? () => scheduler.freeSlot() : undefined
     runner.run(entry, items, (result) => {
       let slotStays = false
       for (let index = 0; index < items.length; index += 1) {
-        if (judge(items[index]!, result, index)) slotStays = true
+        if (judge(items[index]!, resultOf(result, index), freeSlot)) slotStays = true
       }
       if (!slotStays) scheduler.freeSlot()
     })
   }
 
   /** True when the item waits in the process and keeps the slot meanwhile. */
-  function judge(item: InFlight, result: CallResult, index: number): boolean {
+  function judge(item: InFlight, result: ItemResult, freeSlot: (() => void) | undefined): boolean {
     if (item.settled) return false // Released at the stop's deadline; this result is too late.
-    if (result.ok) return settleOutcome(item, result.outcomes[index]!)
-    // A handler that fails because the stop aborted it has not failed by itself.
-    if (result.stopped) settlement.settle(item, { kind: 'release' })
-    else return route.failed(item, { error: result.error, hintMs: undefined, freeSlot: () => scheduler.freeSlot() })
-    return false
-  }
-
-  function settleOutcome(item: InFlight, outcome: Outcome): boolean {
-    switch (outcome.kind) {
+    switch (result.kind) {
       case 'complete':
-        settlement.settle(item, outcome)
-        return false
       case 'discard':
-        settlement.settle(item, outcome)
+      case 'release':
+        settlement.settle(item, result)
         return false
       case 'deadLetter': {
-        const error = new Error(outcome.reason)
+        const error = new Error(result.reason)
         settlement.settle(item, { kind: 'deadLetter', reason: 'rejected', error, attempts: item.attempt })
         return false
       }
       case 'retryAfter': {
-        const error = new Error(`The handler asked for a retry after ${outcome.delayMs} ms`)
-        return route.failed(item, { error, hintMs: outcome.delayMs, freeSlot: () => scheduler.freeSlot() })
+        const error = new Error(`The handler asked for a retry after ${result.delayMs} ms`)
+        return route.failed(item, { error, hintMs: hintOfOutcome(result), freeSlot })
       }
+      case 'failed':
+        return route.failed(item, { error: result.error, hintMs: undefined, freeSlot })
     }
   }
 
@@ -206,4 +207,12 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       timedOut: runner.timedOut,
     }),
   }
+}
+
+type ItemResult = Outcome | { readonly kind: 'failed'; readonly error: unknown } | { readonly kind: 'release' }
+
+function resultOf(result: CallResult, index: number): ItemResult {
+  if (result.ok) return result.outcomes[index]!
+  // A handler that fails because the stop aborted it has not failed by itself.
+  return result.stopped ? { kind: 'release' } : { kind: 'failed', error: result.error }
 }

@@ -36,7 +36,8 @@ export interface RetryPolicy {
   rungFor(remainingMs: number): number | undefined
 }
 
-const defaultDelaysMs = [0, 1_000, 5_000, 30_000]
+/** The ladder of whoever names none. */
+export const defaultDelaysMs: readonly number[] = [0, 1_000, 5_000, 30_000]
 const hintRungsMs = [60_000, 600_000, 3_600_000, 21_600_000]
 
 /** Classes whose errors say that the message, the code or the options are wrong: the next attempt would fail the same. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
-import { RetriesExhaustedError } from '../errors.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
+import type { DeadLetterReason } from './copyHeaders.js'
 import type { InFlight } from './inFlight.js'
 import type { Settlement } from './settlement.js'
 
@@ -9,8 +9,8 @@ export interface Failure {
   readonly error: unknown
   /** What a `retryAfter` outcome asked for. */
   readonly hintMs: number | undefined
-  /** To be called later when `failed` said that the slot stays taken. */
-  readonly freeSlot: () => void
+  /** To be called later when `failed` said that the slot stays taken; undefined when it cannot stay. */
+  readonly freeSlot: (() => void) | undefined
 }
 
 export interface RetryRoute {
@@ -29,12 +29,15 @@ export interface RetryRouteOptions {
   readonly settlement: Settlement
   /** The item's next attempt may start; its lane is still its own. */
   readonly again: (item: InFlight) => void
+  /** The item's time has come: judge it anew. */
+  readonly readmit: (item: InFlight) => void
 }
 
 /** A rest so short is waited out in the process: a rung would add more than it saves. */
 const maxRestMs = 1_000
 
-export function createRetryRoute({ clock, options, settlement, again }: RetryRouteOptions): RetryRoute {
+export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
+  const { clock, options, settlement, again, readmit } = routeOptions
   const { retry, order } = options
   const holds = order?.onRetry === 'holdKey'
   const held = new Set<InFlight>()
@@ -49,16 +52,16 @@ export function createRetryRoute({ clock, options, settlement, again }: RetryRou
   }
 
   /** Beyond the bound a held message keeps its slot: intake slows down, memory does not grow. */
-  function holdKey(item: InFlight, delayMs: number, freeSlot: () => void): boolean {
-    const keepsSlot = held.size >= (order?.maxHeldKeys ?? Infinity)
+  function holdKey(item: InFlight, delayMs: number, freeSlot: (() => void) | undefined): boolean {
+    const keepsSlot = freeSlot !== undefined && held.size >= (order?.maxHeldKeys ?? Infinity)
     hold(item, delayMs, () => {
-      if (keepsSlot) freeSlot()
+      if (keepsSlot) freeSlot?.()
       again(item)
     })
     return keepsSlot
   }
 
-  function deadLetter(item: InFlight, error: unknown, reason: 'nonRetryable' | 'retriesExhausted' | 'expired'): void {
+  function deadLetter(item: InFlight, error: unknown, reason: DeadLetterReason): void {
     settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt })
   }
 
@@ -71,7 +74,7 @@ export function createRetryRoute({ clock, options, settlement, again }: RetryRou
     failed(item, { error, hintMs, freeSlot }) {
       const verdict = retry.judge({ error, attempt: item.attempt, hintMs })
       if (verdict.kind === 'deadLetter') {
-        deadLetter(item, verdict.reason === 'retriesExhausted' ? exhausted(item, error) : error, verdict.reason)
+        deadLetter(item, error, verdict.reason)
         return false
       }
       const { delayMs, hinted } = verdict
@@ -96,7 +99,7 @@ export function createRetryRoute({ clock, options, settlement, again }: RetryRou
     wait(item, { remainingMs }) {
       const rungMs = retry.rungFor(remainingMs)
       if (rungMs === undefined || (remainingMs < rungMs && remainingMs <= maxRestMs)) {
-        return hold(item, remainingMs, () => settlement.settle(item, { kind: 'release' }))
+        return hold(item, remainingMs, () => readmit(item))
       }
       settlement.settle(item, { kind: 'forward', rungMs })
     },
@@ -110,12 +113,4 @@ export function createRetryRoute({ clock, options, settlement, again }: RetryRou
       return held.size
     },
   }
-}
-
-function exhausted(item: InFlight, cause: unknown): unknown {
-  return new RetriesExhaustedError({
-    code: 'POSTHORN_RETRIES_EXHAUSTED',
-    message: `All ${item.attempt} attempts failed; the last error is the cause`,
-    cause,
-  })
 }

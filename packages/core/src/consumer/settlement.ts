@@ -1,5 +1,5 @@
 import { fullJitter } from '../backoff.js'
-import { DeadLetterError, PublishError } from '../errors.js'
+import { DeadLetterError, PublishError, RetriesExhaustedError } from '../errors.js'
 import type { Target, WireMessage } from '../ports.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { deadLetterHeaders, forwardHeaders, retryHeaders } from './copyHeaders.js'
@@ -122,6 +122,22 @@ export function createSettlement(options: SettlementOptions): Settlement {
     logger.error(facts, `The ${what} copy was not stored; the original stays and the copy is sent again`)
   }
 
+  function noteDeadLetter(item: InFlight, decision: { reason: string; error: unknown; attempts: number }): void {
+    const { reason, attempts } = decision
+    const cause = decision.error
+    const err =
+      reason === 'retriesExhausted'
+        ? new RetriesExhaustedError({
+            code: 'POSTHORN_RETRIES_EXHAUSTED',
+            message: `All ${attempts} attempts failed; the last error is the cause`,
+            cause,
+          })
+        : cause
+    const { id, type } = item.envelope ?? {}
+    const facts = { event: 'message.deadLettered', group, destination: item.destination, messageId: id, type }
+    logger.warn({ ...facts, reason, attempts, err }, 'A message was dead-lettered')
+  }
+
   function pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = clock.schedule(delayMs, finish)
@@ -167,6 +183,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       const about = facts(item, decision.attempts, decision.error)
       const message = copyOf(item, deadLetterHeaders(original, about, decision.reason))
       moved = await move(item, { dead: { destination, group } }, message)
+      if (moved) noteDeadLetter(item, decision)
     }
     end(item, moved ? decision.kind : 'release')
   }

@@ -1,0 +1,106 @@
+import type { Envelope } from '@posthorn/contracts'
+import type { ValidationIssue } from '../errors.js'
+import type { RawMessage } from '../envelope/wireFormat.js'
+import type { Delivery } from '../ports.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { copyHeader, countHeader } from './copyHeaders.js'
+import type { DeadLetterReason } from './copyHeaders.js'
+
+/** What a dead letter says of itself, the same on every broker. */
+export interface DeadLetter extends RawMessage {
+  /** Our reason, or `deliveryLimit` and `expired` where the broker put the message aside by itself. */
+  readonly reason: DeadLetterReason | 'deliveryLimit' | 'unknown'
+  /** Invocations of handlers; undefined where only the broker wrote. */
+  readonly attempts: number | undefined
+  readonly error: { readonly name: string; readonly message: string; readonly stack: string | undefined } | undefined
+  readonly issues: readonly ValidationIssue[]
+  readonly firstFailedAt: string | undefined
+  readonly lastFailedAt: string | undefined
+  /** Where the message stood when it first failed: `rabbitmq:orders.billing`. */
+  readonly origin: string | undefined
+  readonly group: string | undefined
+  readonly host: string | undefined
+  /** The event, where the body can be read. */
+  readonly envelope: Envelope | undefined
+}
+
+const brokerReasons: Readonly<Record<string, DeadLetter['reason']>> = {
+  delivery_limit: 'deliveryLimit',
+  expired: 'expired',
+  rejected: 'rejected',
+}
+
+/** Reads the facts of a dead letter from its headers; RabbitMQ's own `x-first-death-*` are put into our words. */
+export function readDeadLetter(raw: RawMessage, envelope?: Envelope): DeadLetter {
+  const { headers } = raw
+  const ours = headers[copyHeader.reason] as DeadLetterReason | undefined
+  const name = headers[copyHeader.errorName]
+  const attempt = headers[copyHeader.attempt]
+  return {
+    body: raw.body,
+    contentType: raw.contentType,
+    headers,
+    reason: ours ?? brokerReasons[headers['x-first-death-reason'] ?? ''] ?? 'unknown',
+    attempts: attempt === '0' ? 0 : countHeader(headers, copyHeader.attempt),
+    error:
+      name === undefined
+        ? undefined
+        : { name, message: headers[copyHeader.errorMessage] ?? '', stack: headers[copyHeader.errorStack] },
+    issues: issuesOf(headers[copyHeader.issues]),
+    firstFailedAt: headers[copyHeader.firstFailedAt],
+    lastFailedAt: headers[copyHeader.lastFailedAt],
+    origin: headers[copyHeader.origin] ?? headers['x-first-death-queue'],
+    group: headers[copyHeader.group],
+    host: headers[copyHeader.host],
+    envelope,
+  }
+}
+
+function issuesOf(json: string | undefined): readonly ValidationIssue[] {
+  if (json === undefined) return []
+  try {
+    const value: unknown = JSON.parse(json)
+    return Array.isArray(value) ? (value as ValidationIssue[]) : []
+  } catch {
+    return [] // Somebody else wrote the header; the dead letter itself is still worth reading.
+  }
+}
+
+/** Takes dead letters of one group. Returning removes the dead letter; throwing leaves it where it is. */
+export type DeadLetterHandler = (deadLetter: DeadLetter) => void | Promise<void>
+
+/** How long a dead letter that its handler refused stays with us, so that it does not come back at once. */
+const refusedMs = 1_000
+
+/** Turns deliveries of a dead-letter queue into calls of a handler; settles each after its handler. */
+export function createDeadLetterIntake(
+  kit: MessagingKit,
+  destination: string,
+  handler: DeadLetterHandler,
+): (deliveries: readonly Delivery[]) => void {
+  function read(delivery: Delivery): DeadLetter {
+    let envelope: Envelope | undefined
+    try {
+      const found = kit.wireFormatOf(destination).read(delivery, kit.wireContext)
+      if (found !== 'foreign') envelope = found
+    } catch {
+      // The reason why it is here; the body is handed over as it is.
+    }
+    return readDeadLetter(delivery, envelope)
+  }
+
+  async function handle(delivery: Delivery): Promise<void> {
+    try {
+      await handler(read(delivery))
+      delivery.complete()
+    } catch (error) {
+      const facts = { event: 'deadLetter.refused', address: delivery.address, err: error }
+      kit.logger.warn(facts, 'A dead-letter handler failed; the dead letter stays')
+      kit.clock.schedule(refusedMs, () => delivery.release(), { background: true })
+    }
+  }
+
+  return (deliveries) => {
+    for (const delivery of deliveries) void handle(delivery)
+  }
+}

@@ -1,0 +1,72 @@
+import { fullJitter } from '../backoff.js'
+import { LifecycleError, codeOf } from '../errors.js'
+import type { SendOptions } from '../ports.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+
+/** How a service starts. */
+export interface StartOptions {
+  /**
+   * An absent broker: `fail` rejects with a `ConnectionError` at the deadline, `wait` goes on trying until `signal`
+   * fires or the service is stopped. A refusal (credentials, topology) rejects in both. @default 'fail'
+   */
+  readonly ifUnavailable?: 'fail' | 'wait'
+  /** For the whole start, or with `wait` for each attempt; milliseconds. @default 30_000 */
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+}
+
+const defaultStartMs = 30_000
+const backoff = { firstMs: 500, maxMs: 15_000 }
+
+/** Connects the transport as the options say; gives what further steps of the start may take. */
+export async function startTransport(start: {
+  readonly kit: MessagingKit
+  readonly publishes: readonly string[]
+  readonly startOptions: StartOptions
+  /** Fires when the service is stopped meanwhile. */
+  readonly cancel: AbortSignal
+}): Promise<() => SendOptions> {
+  const { kit, publishes, cancel } = start
+  const { ifUnavailable = 'fail', deadlineMs = defaultStartMs, signal } = start.startOptions
+  const { clock, logger, transport } = kit
+  const either = signal === undefined ? cancel : AbortSignal.any([signal, cancel])
+  const firstDeadline = clock.monotonic() + deadlineMs
+  const options = (): SendOptions => ({
+    deadline: ifUnavailable === 'wait' ? clock.monotonic() + deadlineMs : firstDeadline,
+    signal: either,
+  })
+
+  for (let failures = 1; ; failures += 1) {
+    if (either.aborted) throw aborted(either)
+    try {
+      await transport.connect({ logger, clock }, publishes, options())
+      return options
+    } catch (error) {
+      if (either.aborted) throw aborted(either)
+      if (ifUnavailable === 'fail' || codeOf(error) !== 'POSTHORN_UNREACHABLE') throw error
+      logger.warn({ event: 'start.waiting', failures, err: error }, 'The broker is not there yet; still trying')
+      await rest(fullJitter(failures, backoff))
+    }
+  }
+
+  function rest(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = clock.schedule(delayMs, end)
+      function end(): void {
+        timer.cancel()
+        either.removeEventListener('abort', end)
+        resolve()
+      }
+      either.addEventListener('abort', end, { once: true })
+    })
+  }
+}
+
+function aborted(signal: AbortSignal): unknown {
+  if (codeOf(signal.reason) !== undefined) return signal.reason
+  return new LifecycleError({
+    code: 'POSTHORN_STOPPED',
+    message: 'The start was aborted',
+    cause: signal.reason,
+  })
+}
