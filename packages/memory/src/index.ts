@@ -1,0 +1,7 @@
+export { createMemory } from './memory.js'
+export type { MemoryOptions } from './memory.js'
+export { createMemoryBroker } from './memoryBroker.js'
+export type { MemoryBroker, MemoryQueue, MemoryQueueMessage } from './memoryBroker.js'
+export type { MemoryBrokerOptions } from './options.js'
+export { createVirtualClock } from './virtualClock.js'
+export type { VirtualClock } from './virtualClock.js'
