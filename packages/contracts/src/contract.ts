@@ -1,6 +1,7 @@
-import { canonicalSchema, schemaHash } from './canonicalSchema.js'
-import type { DataOf, JsonSchema, StandardJsonSchema } from './jsonSchema.js'
+import { schemaHash } from './canonicalSchema.js'
+import type { DataOf, JsonSchema, WithoutTransforms } from './jsonSchema.js'
 import { attributeProblem, destinationProblem } from './names.js'
+import { readSchema } from './readSchema.js'
 
 /** An event tells what happened: any number of groups may listen. A command asks: somebody must receive it. */
 export type ContractKind = 'event' | 'command'
@@ -40,8 +41,11 @@ export interface ContractDefinition<Schema, Data> {
 interface Define<Kind extends ContractKind> {
   /**
    * Makes a contract whose data type follows from the schema. Throws a `ContractError` that lists all problems at once.
+   * A schema with transforms does not compile, because data would differ between the two sides of the wire.
    */
-  <const Schema>(definition: ContractDefinition<Schema, DataOf<Schema>>): Contract<DataOf<Schema>, Kind>
+  <const Schema>(
+    definition: ContractDefinition<Schema, DataOf<Schema>> & WithoutTransforms<Schema>,
+  ): Contract<DataOf<Schema>, Kind>
   /** For a schema that is only known as JSON (an imported file): the data type is given. */
   typed<Data>(): (definition: ContractDefinition<JsonSchema, Data>) => Contract<Data, Kind>
 }
@@ -91,36 +95,18 @@ function make<Kind extends ContractKind>(
     partitionKey === undefined || typeof partitionKey === 'function' ? undefined : 'partitionKey must be a function',
   ].filter((problem) => problem !== undefined)
   if (problems.length > 0 || typeof schema === 'string') {
-    throw new ContractError(problems.map((problem) => `${kind} ${String(type)}: ${problem}`))
+    throw new ContractError(
+      problems.map((problem) => `${kind}${typeof type === 'string' ? ` ${type}` : ''}: ${problem}`),
+    )
   }
-  const hash = schemaHash(canonicalSchema(schema))
+  const hash = schemaHash(schema.canonical)
   return Object.freeze({
     kind,
     type,
     destination,
-    schema,
-    dataschema: absoluteId(schema) ?? `urn:posthorn:schema:${encodeURIComponent(type)}:${hash}`,
+    schema: schema.json,
+    dataschema: schema.id ?? `urn:posthorn:schema:${encodeURIComponent(type)}:${hash}`,
     identity: `${type}#${hash}`,
     partitionKey: (data: never) => partitionKey?.(data),
   })
-}
-
-function readSchema(schema: unknown): JsonSchema | string {
-  if (typeof schema !== 'object' && typeof schema !== 'function') return 'schema must be a JSON Schema object'
-  if (schema === null || Array.isArray(schema)) return 'schema must be a JSON Schema object'
-  if (!('~standard' in schema)) return schema as JsonSchema
-  const standard = (schema as StandardJsonSchema)['~standard']
-  if (typeof standard.jsonSchema?.input !== 'function') {
-    return `schema of ${standard.vendor} offers no JSON Schema; use a version that implements Standard JSON Schema`
-  }
-  try {
-    return standard.jsonSchema.input({ target: 'draft-2020-12' })
-  } catch (error) {
-    return `schema of ${standard.vendor} cannot be written as JSON Schema: ${error instanceof Error ? error.message : String(error)}`
-  }
-}
-
-function absoluteId(schema: JsonSchema): string | undefined {
-  const id = schema['$id']
-  return typeof id === 'string' && /^[A-Za-z][A-Za-z0-9+.-]*:/.test(id) ? id : undefined
 }

@@ -44,3 +44,8 @@ export type DataOf<S> = S extends { readonly '~standard': unknown }
   : S extends JSONSchema
     ? FromSchema<S>
     : unknown
+
+/** Part of a definition's type that no schema with transforms satisfies: the call itself does not compile. */
+export type WithoutTransforms<S> = [DataOf<S>] extends [SchemaTransformsAreNotSupported]
+  ? { readonly schema: SchemaTransformsAreNotSupported }
+  : unknown

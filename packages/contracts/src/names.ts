@@ -5,22 +5,30 @@ export const maxDestinationLength = 100
 /** Longest group name, in characters. */
 export const maxGroupLength = 64
 
+// CloudEvents forbids these characters in strings. With the flag u, the last range finds unpaired surrogates only.
+// oxlint-disable-next-line no-control-regex
+const forbiddenPattern = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/u
 const destinationPattern = /^[A-Za-z0-9._-]{1,100}$/
 const groupPattern = /^[A-Za-z0-9_-]{1,64}$/
 const reserved = new Set(['retry', 'dead'])
+// Else a destination `orders.billing.retry.5000` were the same Kafka topic as a rung of the group billing on orders.
+const rungPattern = /(?<=^|\.)retry\.[0-9]+$/
 
 /**
  * Says what is wrong with a destination's name, or undefined when it works on every transport:
- * `[A-Za-z0-9._-]{1,100}`, not `.` or `..` (Kafka refuses them), and no last segment `retry` or `dead`, which are
- * ours.
+ * `[A-Za-z0-9._-]{1,100}`, not `.` or `..` (Kafka refuses them), not `amq.` at the start (RabbitMQ refuses it), and at
+ * the end neither the segments `retry` and `dead` nor a rung's `retry.5000`, which are ours.
  */
 export function destinationProblem(name: unknown): string | undefined {
   if (typeof name !== 'string' || !destinationPattern.test(name)) {
     return `destination ${quote(name)} must be 1 to ${maxDestinationLength} characters of A-Z a-z 0-9 . _ -`
   }
   if (name === '.' || name === '..') return `destination ${quote(name)} is refused by Kafka; use letters`
+  if (name.startsWith('amq.')) return `destination ${quote(name)} begins with "amq.", which RabbitMQ keeps for itself`
   const last = name.slice(name.lastIndexOf('.') + 1)
   if (reserved.has(last)) return `destination ${quote(name)} ends in the reserved segment "${last}"`
+  const rung = rungPattern.exec(name)?.[0]
+  if (rung !== undefined) return `destination ${quote(name)} ends in "${rung}", which is reserved for retries`
   return undefined
 }
 
@@ -33,11 +41,13 @@ export function groupProblem(name: unknown): string | undefined {
   return undefined
 }
 
-/** Says what is wrong with a message type or id, or undefined: not empty, at most 255 bytes of UTF-8, no control characters. */
+/**
+ * Says what is wrong with a message type or id, or undefined: not empty, at most 255 bytes of UTF-8, no control
+ * characters and no unpaired surrogates (UTF-8 cannot carry these: they would arrive as another id).
+ */
 export function attributeProblem(label: 'id' | 'type', value: unknown): string | undefined {
   if (typeof value !== 'string' || value === '') return `${label} must be a string that is not empty`
-  // oxlint-disable-next-line no-control-regex -- CloudEvents forbids exactly these characters in strings.
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(value)) return `${label} contains control characters`
+  if (forbiddenPattern.test(value)) return `${label} contains control characters or unpaired surrogates`
   // A UTF-16 unit is at most three bytes of UTF-8, so short values need no encoding.
   if (value.length > maxIdBytes / 3 && new TextEncoder().encode(value).length > maxIdBytes) {
     return `${label} is longer than ${maxIdBytes} bytes of UTF-8`
