@@ -1,0 +1,245 @@
+import { fullJitter, LifecycleError } from '@posthorn/core/adapter'
+import type { SendOptions, TransportContext } from '@posthorn/core/adapter'
+import type { ChannelModel } from 'amqplib'
+import type { Broker } from './brokerUrl.js'
+import { connectOnce } from './connectOnce.js'
+import type { OpenSocket } from './connectOnce.js'
+import { abortedError, refusalOf, refusedError, textOf, unreachableError } from './errorMapping.js'
+import type { Settings } from './options.js'
+import { pause, settledBy, within } from './waiting.js'
+
+/** One connection from its handshake to its end. Everything made on it belongs to its epoch and ends with it. */
+export interface LiveConnection {
+  readonly epoch: number
+  readonly model: ChannelModel
+  /** From the `close` event on. */
+  readonly lost: boolean
+}
+
+/** Told about a connection's life, in its order; must not throw. */
+export interface ConnectionListener {
+  ready(live: LiveConnection): void
+  blocked(blocked: boolean): void
+}
+
+/** What a connection says of itself. */
+export interface ConnectionHealth {
+  readonly state: 'idle' | 'connecting' | 'ready' | 'blocked' | 'closed'
+  readonly reason?: string
+  readonly reconnects: number
+}
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly settings: Settings
+  readonly context: TransportContext
+  /** What it is for, as logs and the broker's management show it. */
+  readonly purpose: string
+}
+
+interface Held extends LiveConnection, OpenSocket {
+  lost: boolean
+  readonly since: number
+}
+
+interface Waiter {
+  resolve(live: LiveConnection): void
+  reject(error: Error): void
+}
+
+/** A connection that held so long was fine: the next loss begins with the shortest wait again. */
+const stableMs = 1_000
+/**
+ * A broker that starts or stops refuses virtual hosts for a moment, and amqplib drops the reason: so many refusals in a
+ * row are meant.
+ */
+const maxVhostRefusals = 3
+
+/**
+ * Keeps one connection open from the first `open` to `close`. States: idle → connecting → ready → connecting → …, closed
+ * from everywhere. One loop connects at a time (single flight), each connection has an epoch number, and the `close`
+ * event alone moves on, since a graceful close by the broker has no `error` (`failure-modes` A7, A25).
+ */
+export class BrokerConnection {
+  readonly #parts: ConnectionParts
+  readonly #listener: ConnectionListener
+  readonly #waiters = new Set<Waiter>()
+  #loop: AbortController | undefined
+  #held: Held | undefined
+  #epoch = 0
+  #failures = 0
+  #vhostRefusals = 0
+  #blockedBy: string | undefined
+  #lastError: unknown
+  #closed = false
+
+  constructor(parts: ConnectionParts, listener: ConnectionListener = { ready: () => {}, blocked: () => {} }) {
+    this.#parts = parts
+    this.#listener = listener
+  }
+
+  /** The connection of this moment, if there is one. */
+  get live(): LiveConnection | undefined {
+    return this.#held
+  }
+
+  get isBlocked(): boolean {
+    return this.#blockedBy !== undefined
+  }
+
+  /**
+   * Resolves with the open connection, made now if need be. Rejects at the deadline, when the signal fires, and at once
+   * when the broker refuses us. A first connection that nobody waits for any more is given up; one that was lost comes
+   * back by itself.
+   */
+  async open(options: SendOptions): Promise<LiveConnection> {
+    if (this.#closed) throw closedError()
+    if (this.#held !== undefined) return this.#held
+    const { settings, context } = this.#parts
+    let waiter: Waiter | undefined
+    const opened = new Promise<LiveConnection>((resolve, reject) => {
+      waiter = { resolve, reject }
+      this.#waiters.add(waiter)
+    })
+    this.#keepConnecting()
+    try {
+      return await within(opened, options, context.clock, {
+        late: () => unreachableError(settings, this.#lastError),
+        aborted: (signal) => abortedError(settings, signal),
+      })
+    } finally {
+      if (waiter !== undefined) this.#waiters.delete(waiter)
+      this.#stopIfUnwanted()
+    }
+  }
+
+  health(): ConnectionHealth {
+    const reconnects = Math.max(0, this.#epoch - 1)
+    if (this.#closed) return { state: 'closed', reconnects }
+    if (this.#blockedBy !== undefined) return { state: 'blocked', reason: this.#blockedBy, reconnects }
+    if (this.#held !== undefined) return { state: 'ready', reconnects }
+    const reason = this.#lastError === undefined ? {} : { reason: textOf(this.#lastError) }
+    return { state: this.#loop === undefined ? 'idle' : 'connecting', ...reason, reconnects }
+  }
+
+  /** Ends the connection, or the attempt to make one; resolves by the deadline, with the socket gone. Idempotent. */
+  async close(deadline: number): Promise<void> {
+    this.#closed = true
+    this.#loop?.abort()
+    this.#rejectWaiters(closedError())
+    const held = this.#held
+    if (held === undefined) return
+    // amqplib's promise stays pending for ever when the peer is dead (`failure-modes` A4): the socket ends it.
+    await settledBy(held.model.close(), deadline, this.#parts.context.clock)
+    held.destroy()
+  }
+
+  #keepConnecting(): void {
+    if (this.#loop !== undefined) return
+    const loop = new AbortController()
+    this.#loop = loop
+    this.#vhostRefusals = 0
+    void this.#connect(loop.signal).then((socket) => {
+      if (this.#loop === loop) this.#loop = undefined
+      if (socket !== undefined) this.#becomeReady(socket)
+    })
+  }
+
+  /** Resolves with an open connection, or with nothing once the loop is told to end. */
+  async #connect(stop: AbortSignal): Promise<OpenSocket | undefined> {
+    const { settings, context } = this.#parts
+    for (;;) {
+      // Also before the first attempt after a loss: a thousand clients of one broker lost it in the same moment.
+      if (this.#failures > 0) await pause(fullJitter(this.#failures, settings.reconnect), stop, context.clock)
+      for (const broker of shuffled(settings.brokers)) {
+        if (stop.aborted) return undefined
+        try {
+          return await connectOnce({ broker, stop, ...this.#parts }, context.clock)
+        } catch (error) {
+          if (!stop.aborted) this.#failed(error, broker)
+        }
+      }
+      this.#failures += 1
+    }
+  }
+
+  #failed(error: unknown, { address }: Broker): void {
+    const { settings, context, purpose } = this.#parts
+    this.#lastError = error
+    context.logger.warn({ purpose, address, reason: textOf(error) }, 'could not connect to RabbitMQ')
+    const refusal = refusalOf(error)
+    if (refusal === 'virtualHost') this.#vhostRefusals += 1
+    if (refusal === undefined || (refusal === 'virtualHost' && this.#vhostRefusals < maxVhostRefusals)) return
+    // Who waits is told now. A connection that worked before keeps trying, slowly: credentials get repaired.
+    const refused = refusedError(refusal, settings, error)
+    this.#lastError = refused
+    this.#rejectWaiters(refused)
+    this.#stopIfUnwanted()
+  }
+
+  // Runs in the microtasks after the handshake, before any other event of the socket: no `error` is without a listener.
+  #becomeReady(socket: OpenSocket): void {
+    const { context, purpose } = this.#parts
+    const { model } = socket
+    const held: Held = { ...socket, epoch: this.#epoch + 1, lost: false, since: context.clock.monotonic() }
+    model.on('error', (error) => (this.#lastError = error))
+    model.on('close', (error) => this.#becomeLost(held, error))
+    model.on('blocked', (reason) => this.#becomeBlocked(held, `RabbitMQ takes no messages: ${reason}`))
+    model.on('unblocked', () => this.#becomeBlocked(held, undefined))
+    if (this.#closed || (this.#epoch === 0 && this.#waiters.size === 0)) return held.destroy()
+    this.#epoch = held.epoch
+    this.#held = held
+    const { version } = model.connection.serverProperties
+    context.logger.info({ purpose, epoch: held.epoch, version }, 'connected to RabbitMQ')
+    for (const waiter of this.#waiters) waiter.resolve(held)
+    this.#listener.ready(held)
+  }
+
+  #becomeLost(held: Held, error: Error | undefined): void {
+    const { context, purpose } = this.#parts
+    held.lost = true
+    // amqplib only ends its side; a peer that never answers would keep the process alive. After this turn of the event
+    // loop, so that the answer to a close by the broker is written.
+    setImmediate(() => held.destroy())
+    if (this.#held !== held) return
+    this.#held = undefined
+    this.#lastError = error ?? this.#lastError
+    this.#becomeBlocked(held, undefined)
+    if (this.#closed) return
+    const reason = textOf(this.#lastError)
+    context.logger.warn({ purpose, epoch: held.epoch, reason }, 'lost the connection to RabbitMQ; reconnecting')
+    this.#failures = context.clock.monotonic() - held.since >= stableMs ? 1 : this.#failures + 1
+    this.#keepConnecting()
+  }
+
+  #becomeBlocked(held: Held, reason: string | undefined): void {
+    if (reason === this.#blockedBy || (reason !== undefined && this.#held !== held)) return
+    this.#blockedBy = reason
+    if (reason !== undefined) this.#parts.context.logger.warn({ purpose: this.#parts.purpose, reason }, reason)
+    this.#listener.blocked(reason !== undefined)
+  }
+
+  #rejectWaiters(error: Error): void {
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter.reject(error)
+  }
+
+  #stopIfUnwanted(): void {
+    if (this.#waiters.size > 0 || this.#epoch > 0) return
+    this.#loop?.abort()
+    this.#loop = undefined
+    this.#failures = 0
+  }
+}
+
+function closedError(): LifecycleError {
+  return new LifecycleError({ code: 'POSTHORN_STOPPED', message: 'The RabbitMQ transport is closed. Make a new one.' })
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  return list
+    .map((value) => ({ value, rank: Math.random() }))
+    .toSorted((left, right) => left.rank - right.rank)
+    .map(({ value }) => value)
+}

@@ -1,0 +1,2 @@
+export { createRabbitMq } from './rabbitMq.js'
+export type { RabbitMqOptions } from './options.js'

@@ -1,0 +1,278 @@
+import { codeOf, createDeadlines, fullJitter } from '@posthorn/core/adapter'
+import type { Deadline, Deadlines, TimerHandle } from '@posthorn/core/adapter'
+import { judge } from './channelFailure.js'
+import { openConfirmChannel } from './confirmChannel.js'
+import type { ConfirmChannel } from './confirmChannel.js'
+import type { ConnectionListener, ConnectionParts, LiveConnection } from './connection.js'
+import type { DeclaredExchanges } from './declaredExchanges.js'
+import { textOf } from './errorMapping.js'
+import type { Failure, PendingPublish } from './pendingPublish.js'
+import { exchangeExists } from './topology.js'
+import { settledBy } from './waiting.js'
+
+/** What a queue of publishes works with. */
+export interface PublishQueueParts extends ConnectionParts {
+  readonly exchanges: DeclaredExchanges
+  /**
+   * A confirm channel is replaced after so many publishes, once nothing is in flight on it: amqplib's window of
+   * unconfirmed messages keeps holes that never close (`failure-modes` A12).
+   */
+  readonly recycleAfterCount: number
+}
+
+/** Longest pause of publishing to replace a channel; a broker that confirms later than that keeps the old one. */
+const maxRecyclePauseMs = 1_000
+
+/**
+ * Writes publishes in the order in which they came, on one confirm channel at a time; they wait here while there is
+ * none, while the broker blocks publishers, while the buffer is full, and until their exchange is known to exist. What a
+ * broken connection held fails as `unknown`; what a neighbour's mistake took down is written again.
+ */
+export class PublishQueue implements ConnectionListener {
+  readonly #parts: PublishQueueParts
+  readonly deadlines: Deadlines
+  #waiting = new Set<PendingPublish>()
+  #live: LiveConnection | undefined
+  #channel: ConfirmChannel | undefined
+  /** The connection on which a channel is being opened. */
+  #opening: LiveConnection | undefined
+  #reopening: TimerHandle | undefined
+  #recycleAt: number
+  #recycling: Deadline | undefined
+  #isBlocked = false
+  #isCongested = false
+  #isDeclaring = false
+  #isJudging = false
+  #isClosed = false
+  #failures = 0
+  #onEmpty: (() => void) | undefined
+
+  constructor(parts: PublishQueueParts) {
+    this.#parts = parts
+    this.#recycleAt = parts.recycleAfterCount
+    this.deadlines = createDeadlines(parts.context.clock)
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  add(pending: PendingPublish): void {
+    const live = this.#live
+    const mayGoNow = this.#waiting.size === 0 && this.#isWritable() && live !== undefined
+    if (mayGoNow && this.#parts.exchanges.has(pending.address.exchange, live)) return this.#write(pending)
+    this.#waiting.add(pending)
+    this.#flush()
+  }
+
+  /** For a publish whose caller gave up: a waiting one will not be written. */
+  remove(pending: PendingPublish): void {
+    this.#waiting.delete(pending)
+  }
+
+  ready(live: LiveConnection): void {
+    this.#live = live
+    void this.#openChannel()
+  }
+
+  blocked(isBlocked: boolean): void {
+    this.#isBlocked = isBlocked
+    this.#flush()
+  }
+
+  /** Waits for what is written, as long as there is time for the rest; everything else is rejected. */
+  async close(deadline: number): Promise<void> {
+    const { clock } = this.#parts.context
+    this.#isClosed = true
+    this.#reopening?.cancel()
+    this.#failAll(this.#waiting, 'was not sent before the transport was closed')
+    this.#waiting.clear()
+    const channel = this.#channel
+    if (channel === undefined) return
+    if (channel.inFlight.size > 0 && !this.#isBlocked) {
+      const now = clock.monotonic()
+      await settledBy(new Promise<void>((resolve) => (this.#onEmpty = resolve)), now + (deadline - now) / 2, clock)
+    }
+    this.#failAll(channel.inFlight, 'was not confirmed before the transport was closed')
+    await settledBy(channel.close(), deadline, clock)
+  }
+
+  #isWritable(): boolean {
+    return this.#channel !== undefined && !this.#isBlocked && !this.#isCongested && this.#recycling === undefined
+  }
+
+  // A place for coalesced writes (`performance.md`, lead 3): everything that is written goes through here and `add`.
+  #flush(): void {
+    for (const pending of this.#waiting) {
+      const live = this.#live
+      if (live === undefined || !this.#isWritable()) return
+      if (!this.#parts.exchanges.has(pending.address.exchange, live)) {
+        void this.#declare(pending.address.exchange, live)
+        return
+      }
+      this.#waiting.delete(pending)
+      this.#write(pending)
+    }
+  }
+
+  #write(pending: PendingPublish): void {
+    const channel = this.#channel
+    const result = channel?.write(pending) ?? 'closed'
+    if (result === 'closed') {
+      // The event that says so is on its way, and opens the next one.
+      this.#channel = undefined
+      this.#waiting = new Set([pending, ...this.#waiting])
+    } else if (result === 'full') this.#isCongested = true
+    if (channel !== undefined && channel.publishedCount >= this.#recycleAt) this.#startRecycling(channel)
+  }
+
+  async #declare(exchange: string, live: LiveConnection): Promise<void> {
+    if (this.#isDeclaring) return
+    this.#isDeclaring = true
+    try {
+      await this.#parts.exchanges.declare(exchange, live)
+    } catch (error) {
+      // On a broken connection nothing is decided: the next one asks again.
+      if (!live.lost) this.#failWaitingFor(exchange, error)
+    } finally {
+      this.#isDeclaring = false
+      this.#flush()
+    }
+  }
+
+  async #openChannel(): Promise<void> {
+    const live = this.#live
+    if (live === undefined || live.lost || this.#isClosed || this.#isJudging) return
+    if (this.#opening === live || this.#channel !== undefined) return
+    this.#opening = live
+    let channel: ConfirmChannel | undefined
+    const listener = {
+      settled: () => this.#onSettled(channel),
+      drained: () => this.#onDrained(channel),
+      closed: (inFlight: readonly PendingPublish[], error: Error | undefined) =>
+        this.#onChannelClosed(channel, inFlight, error),
+    }
+    try {
+      channel = await openConfirmChannel(live.model, listener, this.#parts.context.logger)
+    } catch (error) {
+      this.#parts.context.logger.warn({ reason: textOf(error) }, 'could not open a publishing channel')
+    }
+    if (this.#opening !== live) return // The connection is another one by now, and its own attempt is running.
+    this.#opening = undefined
+    if (channel === undefined || channel.isClosed) return this.#reopenLater()
+    this.#channel = channel
+    this.#isCongested = false
+    this.#recycleAt = this.#parts.recycleAfterCount
+    this.#flush()
+  }
+
+  #reopenLater(): void {
+    const { context, settings } = this.#parts
+    if (this.#isClosed) return
+    this.#failures += 1
+    this.#reopening?.cancel()
+    this.#reopening = context.clock.schedule(
+      this.#failures === 1 ? 0 : fullJitter(this.#failures, settings.reconnect),
+      () => void this.#openChannel(),
+    )
+  }
+
+  #onDrained(channel: ConfirmChannel | undefined): void {
+    if (channel === undefined || channel !== this.#channel) return
+    this.#isCongested = false
+    this.#flush()
+  }
+
+  #onSettled(channel: ConfirmChannel | undefined): void {
+    this.#failures = 0
+    if (channel === undefined || channel !== this.#channel || channel.inFlight.size > 0) return
+    this.#onEmpty?.()
+    if (this.#recycling === undefined) return
+    this.#stopRecycling()
+    this.#channel = undefined
+    channel.close().catch(() => {}) // Nothing is on it any more; when it fails, it is gone too.
+    void this.#openChannel()
+  }
+
+  #startRecycling(channel: ConfirmChannel): void {
+    if (this.#recycling !== undefined || channel !== this.#channel) return
+    // The next channel must not overtake this one: the broker works on each for itself.
+    this.#recycling = this.deadlines.watch(this.#parts.context.clock.monotonic() + maxRecyclePauseMs, () => {
+      this.#stopRecycling()
+      this.#recycleAt = channel.publishedCount + this.#parts.recycleAfterCount
+      this.#flush()
+    })
+  }
+
+  #stopRecycling(): void {
+    this.#recycling?.clear()
+    this.#recycling = undefined
+  }
+
+  #onChannelClosed(
+    channel: ConfirmChannel | undefined,
+    inFlight: readonly PendingPublish[],
+    error: Error | undefined,
+  ): void {
+    if (channel !== undefined && channel === this.#channel) this.#channel = undefined
+    if (this.#channel === undefined) this.#stopRecycling()
+    this.#onEmpty?.()
+    if (error === undefined || this.#isClosed) {
+      this.#failAll(inFlight, 'lost its connection before the confirmation', error)
+      // Channels close before their connection does, in the same turn; after it, a lost connection shows as lost.
+      queueMicrotask(() => void this.#openChannel())
+      return
+    }
+    this.#parts.context.logger.warn({ reason: textOf(error) }, 'the broker closed the publishing channel')
+    void this.#sortOut(inFlight, error)
+  }
+
+  async #sortOut(inFlight: readonly PendingPublish[], error: Error): Promise<void> {
+    this.#isJudging = true
+    const verdict = await judge(inFlight, error, (exchanges) => this.#missingOf(exchanges)).catch(() => undefined)
+    this.#isJudging = false
+    if (verdict === undefined) this.#failAll(inFlight, 'lost its channel before the confirmation', error)
+    else {
+      for (const [pending, failure] of verdict.culprits) pending.fail(failure)
+      if (this.#isClosed) this.#failAll(verdict.innocents, 'lost its channel before the confirmation', error)
+      else this.#waiting = new Set([...verdict.innocents, ...this.#waiting])
+    }
+    this.#reopenLater()
+  }
+
+  /** Where we declare exchanges, a missing one is no fault: the next write declares it again. */
+  async #missingOf(exchanges: readonly string[]): Promise<ReadonlySet<string>> {
+    const live = this.#live
+    this.#parts.exchanges.forgetAll()
+    const missing = new Set<string>()
+    if (this.#parts.settings.topology === 'apply' || live === undefined) return missing
+    for (const exchange of exchanges) if (!(await exchangeExists(live.model, exchange))) missing.add(exchange)
+    return missing
+  }
+
+  #failWaitingFor(exchange: string, error: unknown): void {
+    const failure = declarationFailure(error)
+    for (const pending of this.#waiting) {
+      if (pending.address.exchange !== exchange) continue
+      this.#waiting.delete(pending)
+      pending.fail(failure)
+    }
+  }
+
+  #failAll(pending: Iterable<PendingPublish>, what: string, cause?: unknown): void {
+    for (const one of pending) one.fail({ code: 'POSTHORN_PUBLISH_CONNECTION_LOST', what, cause })
+  }
+}
+
+function declarationFailure(error: unknown): Failure {
+  const what = `has no destination yet: ${textOf(error)}`
+  switch (codeOf(error)) {
+    case 'POSTHORN_TOPOLOGY_MISSING':
+      return { code: 'POSTHORN_PUBLISH_NO_DESTINATION', what, cause: error }
+    case 'POSTHORN_TOPOLOGY_MISMATCH':
+    case 'POSTHORN_AUTHENTICATION':
+      return { code: 'POSTHORN_PUBLISH_FAILED', what, cause: error }
+    default:
+      return { code: 'POSTHORN_PUBLISH_REFUSED', what, cause: error }
+  }
+}
