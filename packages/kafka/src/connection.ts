@@ -1,0 +1,156 @@
+import type { Clock, Logger, SendOptions, TransportContext, TransportHealth } from '@posthorn/core/adapter'
+import { byDeadline, repeat } from './byDeadline.js'
+import type { CreateDriver, KafkaDriver } from './driver/driver.js'
+import { DriverError, isPassing } from './driver/driverError.js'
+import { connectError, endedError } from './errorMapping.js'
+import { createKafkaSender } from './kafkaSender.js'
+import type { KafkaSender } from './kafkaSender.js'
+import { createKafkaSubscriber } from './kafkaSubscriber.js'
+import type { KafkaSubscriber } from './kafkaSubscriber.js'
+import type { Settings } from './options.js'
+import { createTopology } from './topology.js'
+import type { Topology } from './topology.js'
+import { createTurns } from './turns.js'
+
+/** What works on one driver; made anew with it. */
+interface Session {
+  readonly driver: KafkaDriver
+  readonly topology: Topology
+  readonly sender: KafkaSender
+  readonly subscriber: KafkaSubscriber
+}
+
+/**
+ * One transport's way to the cluster: idle → connecting → ready ⇄ connecting → closed. kafkajs opens and closes the
+ * connections underneath by itself; "connecting" after "ready" means that the last send failed for want of one.
+ */
+export class Connection {
+  readonly #settings: Settings
+  readonly #createDriver: CreateDriver
+  readonly #closing = new AbortController()
+  #session: Session | undefined
+  #clock: Clock | undefined
+  #state: TransportHealth['state'] = 'idle'
+  #reason: string | undefined
+  #reconnects = 0
+  #closed: Promise<void> | undefined
+
+  constructor(settings: Settings, createDriver: CreateDriver) {
+    this.#settings = settings
+    this.#createDriver = createDriver
+  }
+
+  /** Undefined until `connect` was called. */
+  get sender(): KafkaSender | undefined {
+    return this.#session?.sender
+  }
+
+  get subscriber(): KafkaSubscriber | undefined {
+    return this.#session?.subscriber
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  async connect(context: TransportContext, publishes: readonly string[], options: SendOptions): Promise<void> {
+    const { brokers } = this.#settings
+    if (this.isClosed) throw endedError(brokers, 'the transport is closed')
+    const { signal } = this.#closing
+    const both = {
+      deadline: options.deadline,
+      signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal,
+    }
+    const session = (this.#session ??= this.#open(context))
+    if (this.#state === 'idle') this.#state = 'connecting'
+    const outcome = await repeat(() => session.driver.connect(), {
+      ...both,
+      clock: context.clock,
+      backoff: this.#settings.reconnect,
+      isPassing,
+    })
+    if (this.isClosed) throw endedError(brokers, 'the transport was closed')
+    if ('error' in outcome) {
+      const { error } = outcome
+      this.#reason = error instanceof Error ? error.message : 'no broker answered'
+      throw options.signal?.aborted === true
+        ? endedError(brokers, "the caller's signal fired")
+        : connectError(brokers, error)
+    }
+    await session.topology.ensureDestinations(publishes, both)
+    this.#state = 'ready'
+    this.#reason = undefined
+  }
+
+  health(): TransportHealth {
+    const facts = { state: this.#state, addresses: this.#settings.brokers, reconnects: this.#reconnects }
+    return this.#reason === undefined ? facts : { ...facts, reason: this.#reason }
+  }
+
+  close(deadline: number): Promise<void> {
+    this.#closed ??= this.#close(deadline)
+    return this.#closed
+  }
+
+  async #close(deadline: number): Promise<void> {
+    this.#state = 'closed'
+    this.#reason = undefined
+    this.#closing.abort()
+    const session = this.#session
+    if (session === undefined || this.#clock === undefined) return
+    const { driver, sender, subscriber } = session
+    // What is settled by a retry or dead letter that is just being confirmed counts too, so sending ends first.
+    await sender.close(deadline)
+    await byDeadline(subscriber.close(deadline), { clock: this.#clock, deadline })
+    await driver.close(deadline)
+  }
+
+  #open({ clock, logger }: TransportContext): Session {
+    const settings = this.#settings
+    this.#clock = clock
+    const { brokers, clientId, ssl, sasl, connectTimeoutMs, requestTimeoutMs } = settings
+    const driver = this.#createDriver({
+      brokers,
+      clientId,
+      tls: ssl,
+      sasl,
+      connectTimeoutMs,
+      requestTimeoutMs,
+      logger,
+      clock,
+    })
+    const topology = createTopology(driver, settings, clock)
+    const onTrouble = (error: DriverError | undefined): void => this.#noticeTrouble(error, logger)
+    const onRebuild = (): void => void (this.#reconnects += 1)
+    return {
+      driver,
+      topology,
+      sender: createKafkaSender({ driver, topology, settings, clock, onTrouble }),
+      subscriber: createKafkaSubscriber({
+        driver,
+        topology,
+        settings,
+        turns: createTurns(clock),
+        clock,
+        logger,
+        onRebuild,
+      }),
+    }
+  }
+
+  /** The state of the way out is known by what happens to what is sent. */
+  #noticeTrouble(error: DriverError | undefined, logger: Logger): void {
+    if (this.isClosed) return
+    if (error === undefined) {
+      if (this.#state !== 'connecting') return
+      this.#state = 'ready'
+      this.#reason = undefined
+      this.#reconnects += 1
+      logger.info({ event: 'kafka.reconnected' }, 'Kafka confirms again')
+    } else if (error.kind === 'connection' && this.#state === 'ready') {
+      this.#state = 'connecting'
+      this.#reason = error.message
+      logger.warn({ event: 'kafka.connectionLost', err: error }, `Sending to Kafka failed: ${error.message}`)
+    }
+  }
+}

@@ -1,0 +1,304 @@
+import type { Clock, Logger } from '@posthorn/core/adapter'
+import { pauseFor, repeat } from './byDeadline.js'
+import { Caution } from './caution.js'
+import { superviseConsumer } from './consumerSupervisor.js'
+import type { ConsumerSupervisor } from './consumerSupervisor.js'
+import { runningMetadata } from './crashRecord.js'
+import type { FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
+import { DriverError, isPassing } from './driver/driverError.js'
+import { textOf } from './errorMapping.js'
+import { createFetchFlow } from './fetchFlow.js'
+import type { FetchFlow } from './fetchFlow.js'
+import type { HandOff } from './handOff.js'
+import { createOffsetCommitter } from './offsetCommitter.js'
+import type { OffsetCommitter } from './offsetCommitter.js'
+import type { Settings } from './options.js'
+import { PartitionQueue } from './partitionQueue.js'
+import { readStarts } from './partitionStart.js'
+import type { PartitionStart } from './partitionStart.js'
+import type { RungPause } from './rungPause.js'
+import type { Turns } from './turns.js'
+
+export interface TopicConsumerParts {
+  readonly topic: string
+  readonly groupId: string
+  readonly partitions: number
+  readonly pause: RungPause | undefined
+  readonly maxInFlight: number
+  readonly handOff: HandOff
+  readonly turns: Turns
+  readonly driver: KafkaDriver
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onRebuild: (why: string) => void
+}
+
+/** At least so many messages of a partition may wait, so that a fast consumer is not kept waiting for fetches. */
+const minBufferedCount = 1_000
+/** A commit that must precede a delivery is not repeated sooner. */
+const rewriteMs = 200
+const openBackoff = { firstMs: 100, maxMs: 3_000 }
+
+/**
+ * One topic in one group: the partitions that are ours, from assignment to loss. Each assignment is an epoch. Between two
+ * epochs nothing is handed over and nothing committed; what was lost becomes stale, what is kept goes on where it was.
+ */
+export class TopicConsumer {
+  readonly #parts: TopicConsumerParts
+  readonly #supervisor: ConsumerSupervisor
+  readonly #committer: OffsetCommitter
+  readonly #flow: FetchFlow
+  readonly #queues = new Map<number, PartitionQueue>()
+  readonly #resets = new Set<number>()
+  #isRebalancing = true
+  #isHalted = false
+  #isLeaving = false
+  #epoch = new AbortController()
+
+  constructor(parts: TopicConsumerParts) {
+    this.#parts = parts
+    const { driver, settings, clock, logger, topic, groupId, partitions } = parts
+    const { sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes } = settings
+    const options = { topic, groupId, partitions, sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes }
+    this.#supervisor = superviseConsumer({
+      groupId,
+      make: (events) => driver.consumer(options, events),
+      events: {
+        assigned: (assigned) => this.#assigned(assigned),
+        rebalancing: () => this.#rebalancing(),
+        fetched: (batch) => this.#fetched(batch),
+        reset: (partition) => void this.#resets.add(partition),
+      },
+      onRebuild: parts.onRebuild,
+      settings,
+      clock,
+      logger,
+    })
+    this.#committer = createOffsetCommitter({
+      groupId,
+      owned: () => (this.#isRebalancing ? [] : [...this.#queues.values()]),
+      commit: (offsets) => this.#commit(offsets),
+      intervalMs: settings.commitIntervalMs,
+      onStuck: () => this.#supervisor.rebuild('commits fail'),
+      clock,
+      logger,
+    })
+    this.#flow = createFetchFlow({
+      clock,
+      consumer: () => this.#supervisor.current,
+      queueOf: (partition) => this.#queues.get(partition),
+      owned: () => [...this.#queues.keys()],
+      isFull: () => parts.handOff.isFull,
+      maxCount: Math.max(minBufferedCount, parts.maxInFlight),
+      maxBytes: maxPartitionFetchBytes,
+    })
+  }
+
+  get topic(): string {
+    return this.#parts.topic
+  }
+
+  get groupId(): string {
+    return this.#parts.groupId
+  }
+
+  /** Resolves when deliveries flow; rejects when they never will. */
+  start(): Promise<void> {
+    return this.#supervisor.start()
+  }
+
+  /** Called after something was handed over. */
+  afterTaken(): void {
+    this.#flow.afterTaken()
+  }
+
+  /** Called when nothing of the subscription is in flight. */
+  onIdle(): void {
+    this.#committer.hurry()
+  }
+
+  /** The partitions whose queue is empty and which could be fetched: where the next fetch begins. */
+  starving(): ReadonlyMap<number, number> {
+    const positions = new Map<number, number>()
+    if (this.#isRebalancing) return positions
+    for (const [partition, queue] of this.#queues) {
+      if (queue.isCommittable && queue.bufferedCount === 0) positions.set(partition, queue.position!)
+    }
+    return positions
+  }
+
+  rebuild(why: string): void {
+    this.#supervisor.rebuild(why)
+  }
+
+  /** Fetches and hands over nothing more; what was handed over can still be settled. */
+  halt(): void {
+    this.#isHalted = true
+    this.#flow.halt()
+    for (const queue of this.#queues.values()) queue.halt()
+  }
+
+  /** Commits what is done by now. */
+  async flush(): Promise<void> {
+    await this.#committer.flush()
+  }
+
+  /** Commits what is done, as the last word, and leaves the group. */
+  async leave(deadline: number): Promise<void> {
+    this.halt()
+    await this.#committer.flush()
+    await this.#committer.letGo()
+    this.#isLeaving = true
+    this.#committer.stop()
+    this.#epoch.abort()
+    await this.#supervisor.stop(deadline)
+    for (const queue of this.#queues.values()) queue.drop()
+  }
+
+  #assigned(partitions: readonly number[]): void {
+    const { handOff } = this.#parts
+    this.#epoch.abort()
+    this.#epoch = new AbortController()
+    this.#isRebalancing = false
+    for (const partition of this.#queues.keys()) if (!partitions.includes(partition)) this.#lose(partition)
+    for (const partition of partitions) {
+      const kept = this.#queues.get(partition)
+      // What waits or is in flight is not fetched again.
+      if (kept?.position !== undefined) this.#supervisor.current?.seek(partition, kept.position)
+      if (kept === undefined) this.#add(partition)
+      // The commit at the rebalance said that we let go.
+      else kept.committed = undefined
+    }
+    this.#flow.reapply()
+    if (!this.#isHalted) void this.#open(this.#epoch.signal)
+    this.#committer.touch()
+    handOff.request()
+  }
+
+  #rebalancing(): void {
+    if (this.#isRebalancing || this.#isLeaving) return
+    // The coordinator still takes it; kafkajs joins again in the same turn of the event loop, a few requests later.
+    void this.#committer.letGo()
+    this.#isRebalancing = true
+    this.#epoch.abort()
+  }
+
+  #fetched(batch: FetchedBatch): Promise<void> | undefined {
+    const { partition } = batch
+    if (!this.#queues.has(partition)) return undefined
+    this.#noticeReset(batch)
+    const queue = this.#queues.get(partition)!
+    queue.accept(batch)
+    this.#parts.handOff.pump()
+    return this.#flow.afterFetch(queue)
+  }
+
+  /** Offsets that begin anew must not be taken for ones that came before. */
+  #noticeReset({ partition, records, nextOffset }: FetchedBatch): void {
+    const queue = this.#queues.get(partition)!
+    const first = records[0]?.offset ?? nextOffset
+    const wasTold = this.#resets.delete(partition)
+    const isBehind = first < (queue.mark ?? 0) || (wasTold && first < (queue.position ?? 0))
+    if (!isBehind && !wasTold) return
+    const { topic, groupId, logger } = this.#parts
+    logger.error(
+      { event: 'kafka.reset', topic, groupId, partition, expected: queue.position, found: first },
+      'The offset to read does not exist: the group goes on at the first one that does',
+    )
+    if (!isBehind) return
+    this.#lose(partition)
+    this.#add(partition).open(first, undefined)
+  }
+
+  #add(partition: number): PartitionQueue {
+    const { topic, pause, settings, clock, handOff } = this.#parts
+    const queue = new PartitionQueue({
+      topic,
+      partition,
+      pause,
+      maxUncommittedCount: settings.maxUncommittedCount,
+      clock,
+      inFlight: handOff,
+      mayHandOver: () => !this.#isRebalancing,
+      onMoved: () => this.#committer.touch(),
+    })
+    this.#queues.set(partition, queue)
+    handOff.add(queue)
+    return queue
+  }
+
+  #lose(partition: number): void {
+    const queue = this.#queues.get(partition)
+    if (queue === undefined) return
+    queue.drop()
+    this.#queues.delete(partition)
+    this.#parts.handOff.remove(queue)
+    this.#flow.forget(partition)
+  }
+
+  /** Finds out where the group stands, puts on record that we start there, and only then lets messages out. */
+  async #open(signal: AbortSignal): Promise<void> {
+    const { driver, clock, logger } = this.#parts
+    const opening = [...this.#queues.values()].filter(({ isOpening }) => isOpening)
+    if (opening.length === 0) return
+    const attempt = async (): Promise<void> => {
+      const startOf = await readStarts(driver, this.#parts, logger)
+      if (signal.aborted) return
+      await this.#record(opening, startOf)
+      if (signal.aborted) return
+      for (const queue of opening) {
+        const start = startOf(queue.partition)
+        queue.open(start.offset, start.starts === undefined ? undefined : this.#cautionFor(queue, start))
+        queue.committed = start.offset
+      }
+    }
+    const outcome = await repeat(attempt, { clock, deadline: Infinity, signal, backoff: openBackoff, isPassing })
+    // Nothing will come of it as it is (a missing right): begin again, ever more slowly.
+    if ('error' in outcome && !outcome.late) this.#supervisor.rebuild(textOf(outcome.error))
+  }
+
+  /** Where the process before died, its record stays: it is counted when its head is handed over. */
+  async #record(opening: readonly PartitionQueue[], startOf: (partition: number) => PartitionStart): Promise<void> {
+    const offsets: OffsetToCommit[] = []
+    for (const { partition } of opening) {
+      const { offset, starts } = startOf(partition)
+      if (starts === undefined) offsets.push({ partition, offset, metadata: runningMetadata(offset, 0) })
+    }
+    if (offsets.length > 0) await this.#commit(offsets)
+  }
+
+  #cautionFor(queue: PartitionQueue, { offset, starts }: PartitionStart): Caution {
+    const { turns, handOff, topic, logger } = this.#parts
+    logger.info(
+      { event: 'kafka.crashed', topic, partition: queue.partition, offset, starts },
+      'The process that had this partition before did not let go of it: going on one message at a time',
+    )
+    return new Caution({
+      turns,
+      head: offset,
+      starts: (starts ?? 0) + 1,
+      write: () => this.#write(queue),
+      onChange: () => handOff.request(),
+    })
+  }
+
+  async #write(queue: PartitionQueue): Promise<boolean> {
+    const { partition, mark } = queue
+    try {
+      if (this.#isRebalancing || this.#queues.get(partition) !== queue) throw new Error('not ours')
+      await this.#commit([{ partition, offset: mark!, metadata: queue.metadata(false) }])
+      queue.committed = mark
+      return true
+    } catch {
+      await pauseFor(rewriteMs, { clock: this.#parts.clock, deadline: Infinity, signal: this.#epoch.signal })
+      return false
+    }
+  }
+
+  #commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    const consumer = this.#supervisor.current
+    if (consumer !== undefined) return consumer.commit(offsets)
+    return Promise.reject(new DriverError({ kind: 'membership', message: 'There is no consumer' }))
+  }
+}

@@ -1,0 +1,43 @@
+import type { Clock, TimerHandle } from '@posthorn/core/adapter'
+
+/** One after the other: of everything that may kill the process, only one message is tried at a time. */
+export interface Turns {
+  /** Whether it is the owner's turn; if not, `onTurn` is called when that has changed. */
+  take(owner: object, onTurn: () => void): boolean
+  giveBack(owner: object): void
+}
+
+/** A handler that takes longer than this does not keep the others waiting. */
+const longestTurnMs = 30_000
+
+export function createTurns(clock: Clock): Turns {
+  const waiting = new Map<object, () => void>()
+  let current: object | undefined
+  let timer: TimerHandle | undefined
+
+  function next(): void {
+    timer?.cancel()
+    current = undefined
+    const first = waiting.entries().next().value
+    if (first === undefined) return
+    waiting.delete(first[0])
+    first[1]()
+  }
+
+  return {
+    take(owner, onTurn) {
+      if (current === owner) return true
+      if (current !== undefined) {
+        waiting.set(owner, onTurn)
+        return false
+      }
+      current = owner
+      timer = clock.schedule(longestTurnMs, next, { background: true })
+      return true
+    },
+    giveBack(owner) {
+      waiting.delete(owner)
+      if (current === owner) next()
+    },
+  }
+}
