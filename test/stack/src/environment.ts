@@ -31,5 +31,8 @@ export const environmentOf = (instances: readonly Instance[]): Record<string, st
 /** Lines for a POSIX shell: `eval "$(npm run -s stack -- env)"`. */
 export const exportLines = (variables: Readonly<Record<string, string>>): string =>
   Object.entries(variables)
-    .map(([name, value]) => `export ${name}=${/^[\w:/@.,-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}\n`)
+    .map(
+      ([name, value]) =>
+        `export ${name}=${/^[\w:/@.,-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}\n`,
+    )
     .join('')

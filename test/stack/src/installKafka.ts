@@ -46,7 +46,8 @@ const needProgram = async (program: string, debianPackage: string, progress: Pro
 const checkJava = async (): Promise<void> => {
   const said = await run('java', ['-version'])
   const major = Number(/version "(\d+)/.exec(said.stderr)?.[1] ?? 0)
-  if (major < 17) throw new Error(`Kafka needs Java 17, 'java' on the PATH is ${major}: install a newer one, or ${hint}`)
+  if (major < 17)
+    throw new Error(`Kafka needs Java 17, 'java' on the PATH is ${major}: install a newer one, or ${hint}`)
 }
 
 const fetchJars = async (building: string, coordinates: readonly string[], lockFd: number): Promise<void> => {

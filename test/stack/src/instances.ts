@@ -47,8 +47,7 @@ export interface InstanceRequest {
 
 const fileOf = (folder: string): string => join(folder, 'instance.json')
 
-export const nodeFolder = (instance: Instance, node: InstanceNode): string =>
-  join(instance.folder, `node${node.index}`)
+export const nodeFolder = (instance: Instance, node: InstanceNode): string => join(instance.folder, `node${node.index}`)
 
 /** Reserves an id, a folder and ports; nothing runs yet. */
 export const createInstance = async (request: InstanceRequest): Promise<Instance> => {

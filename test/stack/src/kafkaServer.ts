@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installKafka } from './installKafka.js'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
-import { probeKafka } from './probes.js'
+import { onLoopback, probeKafka } from './probes.js'
 import { run, runOk, type RunResult } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
 import type { KafkaVersion } from './targets.js'
@@ -34,7 +34,10 @@ const propertiesOf = (instance: Instance, node: InstanceNode): string => {
     `transaction.state.log.min.isr=${inSync}`,
     ...(instance.version.startsWith('3.')
       ? []
-      : [`share.coordinator.state.topic.replication.factor=${copies}`, `share.coordinator.state.topic.min.isr=${inSync}`]),
+      : [
+          `share.coordinator.state.topic.replication.factor=${copies}`,
+          `share.coordinator.state.topic.min.isr=${inSync}`,
+        ]),
     // Quick changes of the leader when a broker dies.
     ...(cluster ? ['min.insync.replicas=2', 'default.replication.factor=3', 'broker.session.timeout.ms=6000'] : []),
     '',
@@ -71,6 +74,9 @@ const loggingOf = (instance: Instance, { level, target }: Logging): string =>
 
 const javaArgs = (instance: Instance, logging: string, options: readonly string[]): string[] => [
   ...options,
+  // What a JVM that is killed would leave in /tmp: its performance counters, and the native libraries of the codecs.
+  '-XX:-UsePerfData',
+  `-Djava.io.tmpdir=${instance.folder}`,
   `-Dlog4j2.configurationFile=file:${join(instance.folder, logging)}`,
   `-Dlog4j.configuration=file:${join(instance.folder, logging)}`,
   '-cp',
@@ -90,7 +96,7 @@ const prepare = async (instance: Instance): Promise<void> => {
       writeFileSync(file, propertiesOf(instance, node))
       const args = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
       return runOk('java', [...javaArgs(instance, 'tool.properties', toolOptions), ...args], {
-        env: serverEnvironment(instance, node),
+        env: serverEnvironment(instance),
       })
     }),
   )
@@ -118,7 +124,7 @@ export const kafkaServer: ServerKind = {
   prepare,
   command,
   // A broker answers before it is registered; clients need it to be in the list.
-  answers: async (_instance, node) => (await probeKafka(brokerPort(node)))?.includes(node.index) ?? false,
+  answers: async (_instance, node) => (await probeKafka(onLoopback(brokerPort(node))))?.includes(node.index) ?? false,
 }
 
 export const kafkaBrokers = (instance: Instance): string[] =>
@@ -134,5 +140,5 @@ export const kafkaTool = (
   run('java', [...javaArgs(instance, 'tool.properties', toolOptions), mainClass, ...args], {
     timeoutMs: 60_000,
     ...options,
-    env: serverEnvironment(instance, instance.nodes[0] as InstanceNode),
+    env: serverEnvironment(instance),
   })

@@ -1,7 +1,14 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stateFolder } from './folders.js'
-import { createInstance, sharedInstances, sweepOrphans, writeInstance, type Instance, type InstanceNode } from './instances.js'
+import {
+  createInstance,
+  sharedInstances,
+  sweepOrphans,
+  writeInstance,
+  type Instance,
+  type InstanceNode,
+} from './instances.js'
 import { kafkaServer } from './kafkaServer.js'
 import { withLock } from './lock.js'
 import { postgresServer } from './postgresServer.js'
@@ -20,6 +27,9 @@ const kinds: Readonly<Record<KindName, ServerKind>> = {
 
 const kindOf = (instance: Instance): ServerKind => kinds[instance.target.kind]
 
+/** The step that every start takes; the others are installations, which take long the first time. */
+export const starting = 'starting'
+
 export interface OwnedInstance {
   readonly instance: Instance
   release(): Promise<void>
@@ -28,7 +38,7 @@ export interface OwnedInstance {
 /** Starts an instance that ends with this process at the latest, with `release` before that. */
 export const startOwned = async (target: Target, progress: Progress = silent): Promise<OwnedInstance> => {
   await sweepOrphans()
-  const { instance, watchdog } = await start(target, true, progress)
+  const { instance, watchdog } = await start(target, { owned: true, progress })
   return { instance, release: () => watchdog.release() }
 }
 
@@ -43,7 +53,7 @@ export const bringUp = async (target: Target, progress: Progress = silent): Prom
       const known = sharedInstances().find((it) => it.target.name === target.name)
       if (known?.ready) return revive(known, progress)
       if (known !== undefined) await reap(known)
-      const { instance, watchdog } = await start(target, false, progress)
+      const { instance, watchdog } = await start(target, { owned: false, progress })
       await watchdog.keep()
       return instance
     },
@@ -56,8 +66,7 @@ export const takeDown = (instance: Instance): Promise<void> => reap(instance)
 
 const start = async (
   target: Target,
-  owned: boolean,
-  progress: Progress,
+  { owned, progress }: { owned: boolean; progress: Progress },
 ): Promise<{ instance: Instance; watchdog: Watchdog }> => {
   const kind = kinds[target.kind]
   const { path, version } = await kind.install(target.version, progress)
@@ -65,9 +74,8 @@ const start = async (
   const created = await createInstance({ target, version, installed: path, owner, portNames: kind.portNames })
   const watchdog = watch(created)
   try {
-    progress('preparing')
+    progress(starting)
     await kind.prepare(created)
-    progress('starting')
     await startNodes(created)
     const instance = { ...created, ready: true }
     writeInstance(instance)
@@ -81,8 +89,11 @@ const start = async (
 const revive = async (instance: Instance, progress: Progress): Promise<Instance> => {
   const running = await Promise.all(instance.nodes.map((node) => isAnswering(instance, node)))
   if (running.every(Boolean)) return instance
-  progress('starting again')
-  killNodes(instance, instance.nodes.filter((_, at) => running[at] === false).map((node) => node.index))
+  progress(starting)
+  await killNodes(
+    instance,
+    instance.nodes.filter((_, at) => running[at] === false).map((node) => node.index),
+  )
   await startNodes(instance)
   return instance
 }
@@ -129,15 +140,12 @@ const failedStart = (instance: Instance, node: InstanceNode, process: Launched, 
   return new Error(`node ${node.index} of ${instance.target.name} ${what}; it printed:\n${said}`)
 }
 
-/** kill -9 of everything that runs for these nodes; the data and the ports stay for \`startNodes\`. */
-export const killNodes = (instance: Instance, indexes?: readonly number[]): Promise<void> =>
-  endNodes(instance, indexes, 'SIGKILL')
-
-const endNodes = async (instance: Instance, indexes: readonly number[] | undefined, signal: NodeJS.Signals): Promise<void> => {
+/** kill -9 of everything that runs for these nodes; the data and the ports stay for `startNodes`. */
+export const killNodes = async (instance: Instance, indexes?: readonly number[]): Promise<void> => {
   for (;;) {
     const processes = processesOf(instance, indexes)
     if (processes.length === 0) return
-    signalAll(processes, signal)
+    signalAll(processes, 'SIGKILL')
     await sleep(20)
   }
 }

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
 import type { Installed } from './install.js'
-import { probePostgres } from './probes.js'
+import { onLoopback, probePostgres } from './probes.js'
 import { runOk } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
 
@@ -41,7 +41,7 @@ const prepare = async (instance: Instance): Promise<void> => {
   if (isRoot) chownSync(data, nobody, nobody)
   const options = ['-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync']
   const { command: program, args } = asUser(join(programs(instance), 'bin/initdb'), options)
-  await runOk(program, args, { cwd: data, env: serverEnvironment(instance, node) })
+  await runOk(program, args, { cwd: data, env: serverEnvironment(instance) })
 }
 
 const command = (instance: Instance, node: InstanceNode): ServerCommand => {
@@ -50,6 +50,8 @@ const command = (instance: Instance, node: InstanceNode): ServerCommand => {
     'listen_addresses=127.0.0.1',
     // No socket file: it would lie in /tmp.
     'unix_socket_directories=',
+    // Files in the data folder; the default would stay in /dev/shm after a kill.
+    'dynamic_shared_memory_type=mmap',
   ]
   const args = ['-D', dataFolder(instance, node), ...settings.flatMap((setting) => ['-c', setting])]
   return asUser(join(programs(instance), 'bin/postgres'), args)
@@ -63,7 +65,7 @@ export const postgresServer: ServerKind = {
   // While it recovers after a kill it answers, but refuses: the console tells when that is over.
   answers: async (_instance, node, consoleText) =>
     (consoleText === undefined || consoleText.includes('ready to accept connections')) &&
-    (await probePostgres(node.ports['sql'] as number)) !== undefined,
+    (await probePostgres(onLoopback(node.ports['sql']))) !== undefined,
 }
 
 export const postgresUrl = (instance: Instance): string =>

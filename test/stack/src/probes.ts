@@ -1,9 +1,29 @@
 import { connect } from 'node:net'
 
-/** Sends `request` and collects the answer until `parse` makes something of it; undefined when that never comes. */
-const ask = <T>(port: number, request: Buffer, parse: (answer: Buffer) => T | undefined): Promise<T | undefined> =>
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export const onLoopback = (port: number | undefined): Address => ({ host: '127.0.0.1', port: port as number })
+
+/** Whether anything takes connections there, whatever it speaks. */
+export const isReachable = (at: Address): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
+    const socket = connect(at)
+    const done = (reachable: boolean): void => {
+      socket.destroy()
+      resolve(reachable)
+    }
+    socket.setTimeout(2000, () => done(false))
+    socket.on('error', () => done(false))
+    socket.on('connect', () => done(true))
+  })
+
+/** Sends `request` and collects the answer until `parse` makes something of it; undefined when that never comes. */
+const ask = <T>(at: Address, request: Buffer, parse: (answer: Buffer) => T | undefined): Promise<T | undefined> =>
+  new Promise((resolve) => {
+    const socket = connect(at)
     let answer = Buffer.alloc(0)
     const done = (value: T | undefined): void => {
       socket.destroy()
@@ -21,8 +41,8 @@ const ask = <T>(port: number, request: Buffer, parse: (answer: Buffer) => T | un
   })
 
 /** Says hello in AMQP 0-9-1 and returns the version in the server's properties; undefined when nobody answers. */
-export const probeRabbitMq = (port: number): Promise<string | undefined> =>
-  ask(port, Buffer.from('AMQP\0\0\x09\x01', 'latin1'), (answer) => {
+export const probeRabbitMq = (address: Address): Promise<string | undefined> =>
+  ask(address, Buffer.from('AMQP\0\0\x09\x01', 'latin1'), (answer) => {
     if (answer.length < 7 || answer.length < 8 + answer.readUInt32BE(3)) return undefined
     // A table entry: name length, name, the type S, four bytes of length, the value.
     const at = answer.indexOf(Buffer.from('\x07versionS', 'latin1'))
@@ -32,12 +52,12 @@ export const probeRabbitMq = (port: number): Promise<string | undefined> =>
   })
 
 /** Asks a Kafka broker which brokers it knows to be alive: their node ids; undefined when nobody answers. */
-export const probeKafka = (port: number): Promise<number[] | undefined> => {
+export const probeKafka = (address: Address): Promise<number[] | undefined> => {
   // Metadata, version 1, correlation id 1, client id 'posthorn', an empty list of topics.
   const body = Buffer.from('\0\x03\0\x01\0\0\0\x01\0\x08posthorn\0\0\0\0', 'latin1')
   const size = Buffer.alloc(4)
   size.writeUInt32BE(body.length)
-  return ask(port, Buffer.concat([size, body]), (answer) => {
+  return ask(address, Buffer.concat([size, body]), (answer) => {
     if (answer.length < 4 || answer.length < 4 + answer.readUInt32BE(0)) return undefined
     return readBrokerIds(answer)
   })
@@ -55,5 +75,5 @@ const readBrokerIds = (answer: Buffer): number[] => {
 }
 
 /** Asks a PostgreSQL server whether it speaks TLS: the one-byte answer means that it takes connections. */
-export const probePostgres = (port: number): Promise<true | undefined> =>
-  ask(port, Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), (answer) => (answer.length > 0 ? true : undefined))
+export const probePostgres = (address: Address): Promise<true | undefined> =>
+  ask(address, Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), (answer) => (answer.length > 0 ? true : undefined))

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSy
 import { join } from 'node:path'
 import { installRabbitMq } from './installRabbitMq.js'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
-import { probeRabbitMq } from './probes.js'
+import { onLoopback, probeRabbitMq } from './probes.js'
 import { runOk } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
 import type { RabbitMqVersion } from './targets.js'
@@ -18,12 +18,23 @@ set -e
 root=$1 folder=$2; shift 2
 for name in proc dev sys; do mount --rbind "/$name" "$root/$name"; done
 mount --bind "$folder" "$root${inside}"
+mount -t tmpfs tmpfs "$root/tmp"
 cd /
 exec chroot "$root" setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups "$@"`
 
 const enter = (instance: Instance, command: readonly string[]): ServerCommand => ({
   command: 'unshare',
-  args: ['--mount', '--propagation=private', 'sh', '-c', enterScript, 'sh', instance.installed, instance.folder, ...command],
+  args: [
+    '--mount',
+    '--propagation=private',
+    'sh',
+    '-c',
+    enterScript,
+    'sh',
+    instance.installed,
+    instance.folder,
+    ...command,
+  ],
 })
 
 export const nodeName = (node: InstanceNode): string => `node${node.index}@localhost`
@@ -105,7 +116,7 @@ export const rabbitMqServer: ServerKind = {
   // The listener opens a moment before the node is complete.
   answers: async (_instance, node, consoleText) =>
     (consoleText === undefined || consoleText.includes('Server startup complete')) &&
-    (await probeRabbitMq(node.ports['amqp'] as number)) !== undefined,
+    (await probeRabbitMq(onLoopback(node.ports['amqp']))) !== undefined,
   survivors: ['epmd'],
 }
 
@@ -116,6 +127,16 @@ export const rabbitMqUrls = (instance: Instance): string[] =>
 export const rabbitMqCtl = (instance: Instance, args: readonly string[]): Promise<string> => {
   const node = instance.nodes[0] as InstanceNode
   const { command: program, args: entering } = enter(instance, [`${binaries}/rabbitmqctl`, ...args])
-  const env = { ...serverEnvironment(instance, node), ...sharedVariables(instance, node) }
+  const env = { ...serverEnvironment(instance), ...sharedVariables(instance, node) }
   return runOk(program, entering, { env, cwd: '/', timeoutMs: 120_000 })
+}
+
+/**
+ * Writes the names of all queues to disk on every node. RabbitMQ does that by itself half a second after a declaration,
+ * and a quorum queue whose name is not on disk when its node is killed comes back empty, even of confirmed messages
+ * (measured on 3.10, 4.0 and 4.3: lost when declared 0.7 s before the kill, kept after 1.2 s; Ra's names.dets).
+ */
+export const syncRabbitMqDeclarations = async (instance: Instance): Promise<void> => {
+  const sync = '[dets:sync(Table) || Table <- dets:all()].'
+  await Promise.all(instance.nodes.map((node) => rabbitMqCtl(instance, ['-n', nodeName(node), 'eval', sync])))
 }

@@ -23,6 +23,10 @@ while [ $empty -lt 2 ] && [ $rounds -lt 200 ]; do
   if [ -n "$pids" ]; then empty=0; kill -9 $pids 2>/dev/null; else empty=$((empty + 1)); fi
   sleep 0.05
 done
+# A killed PostgreSQL leaves a System V segment behind; line 7 of its pid file names it.
+for file in "$folder"/node*/data/postmaster.pid; do
+  [ -f "$file" ] && ipcrm -m "$(sed -n 7p "$file" | awk '{ print $2 }')" 2>/dev/null
+done
 rm -rf "$folder"
 `
 

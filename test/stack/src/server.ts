@@ -37,12 +37,12 @@ export interface Launched {
 export const consoleFile = (instance: Instance, node: InstanceNode): string =>
   join(nodeFolder(instance, node), 'console.log')
 
-/** The variables of everything that runs for a node: no more of ours than the PATH, and the marks to find it again. */
-export const serverEnvironment = (instance: Instance, node: InstanceNode): Record<string, string> => ({
+/** The variables of all that runs for an instance: no more of ours than the PATH, and the marks to find it again. */
+export const serverEnvironment = (instance: Instance, node?: InstanceNode): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LANG: 'C.UTF-8',
   [instanceVariable]: instance.id,
-  [nodeVariable]: String(node.index),
+  ...(node === undefined ? {} : { [nodeVariable]: String(node.index) }),
 })
 
 /** Starts a node in a process group of its own, independent of ours; what it prints goes to its `console.log`. */
@@ -62,5 +62,8 @@ export const launch = (kind: ServerKind, instance: Instance, node: InstanceNode)
   child.on('error', () => (ended = true))
   child.on('exit', () => (ended = true))
   child.unref()
-  return { hasEnded: () => ended, consoleText: () => readFileSync(file).subarray(from).toString() }
+  return {
+    hasEnded: () => ended,
+    consoleText: () => (existsSync(file) ? readFileSync(file).subarray(from).toString() : ''),
+  }
 }
