@@ -1,4 +1,6 @@
 import type { Clock, TimerHandle } from './clock.js'
+import { createSlotted } from './slotted.js'
+import type { Slotted } from './slotted.js'
 
 /** A deadline that is watched until `clear()`. */
 export interface Deadline {
@@ -11,9 +13,9 @@ export interface Deadlines {
   watch(at: number, onDue: () => void): Deadline
 }
 
-/** Deadlines are mostly added in order and cleared long before they are due: adding and clearing are O(1). */
+/** Deadlines are mostly cleared long before they are due: adding and clearing are O(1), looking for what is due is not. */
 export function createDeadlines(clock: Clock): Deadlines {
-  const watched = new Set<{ at: number; onDue: () => void }>()
+  const watched = createSlotted<Watched>()
   let timer: TimerHandle | undefined
   let timerAt = Infinity
 
@@ -28,26 +30,42 @@ export function createDeadlines(clock: Clock): Deadlines {
     timerAt = Infinity
     const now = clock.monotonic()
     let next = Infinity
-    const due: (() => void)[] = []
-    for (const entry of watched) {
+    const due: Watched[] = []
+    for (const entry of watched.snapshot()) {
       if (entry.at <= now) {
-        watched.delete(entry)
-        due.push(entry.onDue)
+        watched.remove(entry)
+        due.push(entry)
       } else if (entry.at < next) next = entry.at
     }
     if (next < Infinity) arm(next)
-    for (const onDue of due) onDue()
+    due.sort((a, b) => a.at - b.at)
+    for (const { onDue } of due) onDue()
   }
 
   return {
     watch(at, onDue) {
-      const entry = { at, onDue }
+      const entry = new Watched(watched, at, onDue)
       watched.add(entry)
       if (at < timerAt) arm(at)
-      return {
-        // The timer stays armed: it is in the background, and the next message would only arm it again.
-        clear: () => void watched.delete(entry),
-      }
+      return entry
     },
+  }
+}
+
+/** A class, so that a deadline costs one object. The timer stays armed when it is cleared: the next one would arm it again. */
+class Watched implements Deadline {
+  readonly #all: Slotted<Watched>
+  readonly at: number
+  readonly onDue: () => void
+  slot = -1
+
+  constructor(all: Slotted<Watched>, at: number, onDue: () => void) {
+    this.#all = all
+    this.at = at
+    this.onDue = onDue
+  }
+
+  clear(): void {
+    this.#all.remove(this)
   }
 }

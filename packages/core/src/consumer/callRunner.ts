@@ -1,6 +1,8 @@
 import type { TimerHandle } from '../clock.js'
+import { createSlotted } from '../slotted.js'
 import { HandlerTimeoutError } from '../errors.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
+import type { BatchItem } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
 import type { InFlight } from './inFlight.js'
 import type { Outcome } from './outcome.js'
@@ -28,6 +30,7 @@ export interface CallRunnerOptions {
 }
 
 interface Running {
+  slot: number
   readonly work: Work
   readonly startedAt: number
   late: boolean
@@ -39,36 +42,39 @@ interface Running {
  */
 export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRunnerOptions): CallRunner {
   const { clock } = kit
-  const calls = new Set<Running>()
+  const calls = createSlotted<Running>()
   let timer: TimerHandle | undefined
   let timedOut = 0
   let stopReason: unknown
 
   function watch(): void {
-    const oldest = firstInTime()
+    const oldest = oldestInTime()
     if (timer !== undefined || oldest === undefined) return
     const waitMs = Math.max(1, oldest.startedAt + handlerTimeoutMs - clock.monotonic())
     timer = clock.schedule(waitMs, sweep, { background: true })
   }
 
-  function firstInTime(): Running | undefined {
-    for (const call of calls) if (!call.late) return call
-    return undefined
+  function oldestInTime(): Running | undefined {
+    let oldest: Running | undefined
+    for (const call of calls.snapshot()) {
+      if (!call.late && (oldest === undefined || call.startedAt < oldest.startedAt)) oldest = call
+    }
+    return oldest
   }
 
   function sweep(): void {
     timer = undefined
     const due = clock.monotonic() - handlerTimeoutMs
-    for (const call of calls) {
-      if (call.late) continue
-      if (call.startedAt > due) break
-      call.late = true
-      timedOut += 1
-      call.work.abort(timeoutOf(call.work))
-      const facts = { event: 'handler.timeout', type: call.work.contract.type, handlerTimeoutMs }
-      kit.logger.warn(facts, 'A handler takes longer than handlerTimeoutMs; its slot stays taken until it settles')
-    }
+    for (const call of calls.snapshot()) if (!call.late && call.startedAt <= due) markLate(call)
     watch()
+  }
+
+  function markLate(call: Running): void {
+    call.late = true
+    timedOut += 1
+    call.work.abort(timeoutOf(call.work))
+    const facts = { event: 'handler.timeout', type: call.work.contract.type, handlerTimeoutMs }
+    kit.logger.warn(facts, 'A handler takes longer than handlerTimeoutMs; its slot stays taken until it settles')
   }
 
   function timeoutOf(work: Work, cause?: unknown): HandlerTimeoutError {
@@ -81,31 +87,25 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
 
   return {
     run(entry, items, onEnd) {
-      const batch = items.map((item) => ({
-        data: item.envelope!.data ?? item.envelope!.data_base64,
-        envelope: item.envelope!,
-        attempt: item.attempt,
-        headers: item.delivery.headers,
-      }))
-      const work = new Work(surroundings, entry.registration.contract, batch)
-      let outcomes
+      const work = new Work(surroundings, entry.registration.contract, items.map(toBatchItem))
+      let result: unknown
       try {
-        outcomes = entry.invoke(work)
+        result = entry.invoke.call(work)
+        if (!isPromiseLike(result)) return onEnd(read(entry, result, items.length))
       } catch (error) {
         return onEnd({ ok: false, error, stopped: false })
       }
-      if (!(outcomes instanceof Promise)) return onEnd({ ok: true, outcomes: outcomes as readonly Outcome[] })
-      const call: Running = { work, startedAt: clock.monotonic(), late: false }
+      const call: Running = { slot: -1, work, startedAt: clock.monotonic(), late: false }
       calls.add(call)
       if (timer === undefined) watch()
       if (stopReason !== undefined) work.abort(stopReason)
-      outcomes.then(
-        (settled) => {
-          calls.delete(call)
-          onEnd({ ok: true, outcomes: settled })
+      result.then(
+        (value) => {
+          calls.remove(call)
+          onEnd(read(entry, value, items.length))
         },
         (error: unknown) => {
-          calls.delete(call)
+          calls.remove(call)
           onEnd({ ok: false, error: call.late ? timeoutOf(work, error) : error, stopped: stopReason !== undefined })
         },
       )
@@ -114,7 +114,7 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       stopReason = reason
       timer?.cancel()
       timer = undefined
-      for (const call of calls) call.work.abort(reason)
+      for (const call of calls.snapshot()) call.work.abort(reason)
     },
     get running() {
       return calls.size
@@ -123,4 +123,26 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       return timedOut
     },
   }
+}
+
+function toBatchItem(item: InFlight): BatchItem {
+  const envelope = item.envelope!
+  return {
+    data: envelope.data ?? envelope.data_base64,
+    envelope,
+    attempt: item.attempt,
+    headers: item.delivery.headers,
+  }
+}
+
+function read(entry: HandlerEntry, result: unknown, count: number): CallResult {
+  try {
+    return { ok: true, outcomes: entry.invoke.outcomesOf(result, count) }
+  } catch (error) {
+    return { ok: false, error, stopped: false }
+  }
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

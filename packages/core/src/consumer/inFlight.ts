@@ -5,9 +5,13 @@ import type { HandlerEntry } from './handlerTable.js'
 
 /** One delivery on its way through the pipeline. */
 export interface InFlight {
+  /** Its place among the unsettled. */
+  slot: number
   readonly delivery: Delivery
   readonly destination: string
-  /** Undefined while, or when, the body cannot be read. */
+  /** Read and judged: its handler is to be called. */
+  admitted: boolean
+  /** Undefined before the body is read, and when it cannot be. */
   envelope: Envelope | undefined
   entry: HandlerEntry | undefined
   /** The invocation that comes next, or runs. */

@@ -17,7 +17,7 @@ export type Admission =
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly error: unknown }
 
 export interface Intake {
-  /** Reads and judges a delivery; fills in the item's envelope, handler, attempt and lane. Never throws. */
+  /** Reads and judges a delivery; fills in the item's envelope, handler and attempt. Never throws. */
   admit(item: InFlight): Admission
 }
 
@@ -25,7 +25,7 @@ const handle: Admission = { kind: 'handle' }
 const skip: Admission = { kind: 'skip' }
 
 export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions, table: HandlerTable): Intake {
-  const { foreign, validation, maxCrashes, unhandledTypes, order } = options
+  const { foreign, validation, maxCrashes, unhandledTypes } = options
   const { clock, logger, transport, wireContext } = kit
 
   /** Undefined for a foreign message that is to be skipped. */
@@ -81,7 +81,6 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
       return { kind: 'wait', notBeforeMs, remainingMs: notBeforeMs - clock.now() }
     }
     checkData(item)
-    if (order !== undefined) item.laneKey = item.delivery.partitionKey ?? envelope.partitionkey
     return handle
   }
 

@@ -32,22 +32,28 @@ export function handledAs(call: HandlerCall, outcome: Outcome): Handled {
   return { outcomes: call.items.map(() => outcome) } as unknown as Handled
 }
 
-/** Calls a handler through its middleware; the outcomes come at once when neither is asynchronous. */
-export type Invoke = (call: HandlerCall) => readonly Outcome[] | Promise<readonly Outcome[]>
+/** A handler with its middleware. */
+export interface Invoke {
+  /** Calls it; gives what it returned, or a promise of that. */
+  readonly call: (call: HandlerCall) => unknown
+  /** Reads what `call` returned, or its promise resolved to; throws `POSTHORN_HANDLER_RESULT` for what is no outcome. */
+  readonly outcomesOf: (result: unknown, count: number) => readonly Outcome[]
+}
 
 /** Wraps a handler in middleware, the first outermost; made once per registration. */
 export function compose(registration: HandlerRegistration, middleware: readonly Middleware[]): Invoke {
-  const direct: Invoke = (call) => {
-    const result = registration.call(call.items, call.context)
-    return isPromiseLike(result)
-      ? Promise.resolve(result).then((value) => outcomesOf(registration, call.items.length, value))
-      : outcomesOf(registration, call.items.length, result)
+  const read = (result: unknown, count: number): readonly Outcome[] => outcomesOf(registration, count, result)
+  // Without middleware no promise stands between the handler and the pipeline.
+  if (middleware.length === 0) {
+    return { call: (call) => registration.call(call.items, call.context), outcomesOf: read }
   }
-  if (middleware.length === 0) return direct
   type Step = (call: HandlerCall) => Promise<Handled>
-  const innermost: Step = async (call) => ({ outcomes: await direct(call) }) as unknown as Handled
+  const innermost: Step = async (call) => {
+    const result: unknown = await registration.call(call.items, call.context)
+    return { outcomes: read(result, call.items.length) } as unknown as Handled
+  }
   const chain = middleware.reduceRight<Step>((next, current) => (call) => current(call, () => next(call)), innermost)
-  return async (call) => outcomesOfHandled(registration, call.items.length, await chain(call))
+  return { call: chain, outcomesOf: (result, count) => outcomesOfHandled(registration, count, result) }
 }
 
 const done = Object.freeze([complete()])
@@ -75,8 +81,4 @@ function wrongResult(registration: HandlerRegistration, who: string): NonRetryab
       'retryAfter(), deadLetter() or discard() make',
     { code: 'POSTHORN_HANDLER_RESULT' },
   )
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

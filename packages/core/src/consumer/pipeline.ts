@@ -1,5 +1,6 @@
 import type { Delivery } from '../ports.js'
 import type { Publisher } from '../publisher/publisher.js'
+import { createSlotted } from '../slotted.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { createCallRunner } from './callRunner.js'
 import type { CallResult } from './callRunner.js'
@@ -64,7 +65,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     released: 0,
     stuck: 0,
   }
-  const inFlight = new Set<InFlight>()
+  const inFlight = createSlotted<InFlight>()
   const stopping = new AbortController()
   let draining = false
   let idleWaiters: (() => void)[] = []
@@ -76,20 +77,22 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     surroundings: { group, publisher, logger: kit.logger.child({ group }) },
     handlerTimeoutMs: options.handlerTimeoutMs,
   })
-  const scheduler = createScheduler({ concurrency: options.concurrency, clock, run })
+  const scheduler = createScheduler({ concurrency: options.concurrency, clock, admit, run })
   const settlement = createSettlement({ kit, group, counts, stopping: stopping.signal, onSettled })
   const route = createRetryRoute({
     clock,
     options,
     settlement,
     again: (item) => (draining ? settlement.settle(item, { kind: 'release' }) : scheduler.ready(item, true)),
-    readmit: admit,
+    readmit: arrive,
   })
 
   function takeOne(destination: string, delivery: Delivery): void {
     const item: InFlight = {
+      slot: -1,
       delivery,
       destination,
+      admitted: false,
       envelope: undefined,
       entry: undefined,
       attempt: 1,
@@ -98,23 +101,38 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       settled: false,
     }
     inFlight.add(item)
-    admit(item)
+    arrive(item)
   }
 
-  function admit(item: InFlight): void {
+  /** A message enters its lane before it is read, where the broker tells its key; else it is read to learn it. */
+  function arrive(item: InFlight): void {
     if (draining) return settlement.settle(item, { kind: 'release' })
+    if (options.order !== undefined && item.laneKey === undefined) {
+      const known = item.delivery.partitionKey
+      if (known === undefined && !admit(item)) return
+      item.laneKey = known ?? item.envelope?.partitionkey
+      if (!lanes.enter(item)) return
+    }
+    scheduler.ready(item, false)
+  }
+
+  /** True when a handler is to be called. */
+  function admit(item: InFlight): boolean {
     const admission = intake.admit(item)
     switch (admission.kind) {
       case 'handle':
-        if (lanes.enter(item)) scheduler.ready(item, false)
-        return
+        item.admitted = true
+        return true
       case 'skip':
-        return settlement.settle(item, { kind: 'skip' })
+        settlement.settle(item, { kind: 'skip' })
+        return false
       case 'wait':
-        return route.wait(item, admission)
+        route.wait(item, admission)
+        return false
       case 'deadLetter': {
         const { reason, error } = admission
-        return settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt - 1 })
+        settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt - 1 })
+        return false
       }
     }
   }
@@ -155,7 +173,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   }
 
   function onSettled(item: InFlight): void {
-    inFlight.delete(item)
+    inFlight.remove(item)
     item.timer?.cancel()
     const next = lanes.leave(item)
     if (next !== undefined) scheduler.ready(next, false)
@@ -192,7 +210,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
         clock.schedule(leftMs - abortMs, () => runner.abortAll(new Error('The service stops'))),
         clock.schedule(leftMs, () => {
           stopping.abort(new Error('The service stops'))
-          releaseAll([...inFlight])
+          releaseAll(inFlight.snapshot())
         }),
       ]
       await idle()

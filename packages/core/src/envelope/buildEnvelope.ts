@@ -51,9 +51,8 @@ const documented = new Set([
 export function buildEnvelope(
   contract: Contract,
   data: unknown,
-  options: EnvelopeOptions & { readonly defaults: EnvelopeDefaults },
+  { options, defaults }: { readonly options: EnvelopeOptions; readonly defaults: EnvelopeDefaults },
 ): EnvelopeDraft {
-  const { defaults } = options
   const envelope: EnvelopeDraft = {
     specversion: '1.0',
     id: options.id ?? defaults.id,

@@ -1,5 +1,5 @@
 import type { Envelope } from '@posthorn/contracts'
-import { attributeProblem } from '@posthorn/contracts'
+import { attributeProblem, maxIdBytes } from '@posthorn/contracts'
 import { envelopeSchema } from '@posthorn/schemas'
 import { EnvelopeValidationError } from '../errors.js'
 import type { ValidationIssue } from '../errors.js'
@@ -13,12 +13,17 @@ export function createEnvelopeValidator(): EnvelopeValidator {
   const validate = createAjv().compile(envelopeSchema)
   return (envelope) => {
     if (!validate(envelope)) throw invalid(toIssues(validate.errors, ''))
-    // JSON Schema counts characters, brokers count bytes.
-    const problem = attributeProblem('id', envelope.id) ?? attributeProblem('type', envelope.type)
-    if (problem !== undefined) {
-      throw invalid([{ pointer: problem.startsWith('id') ? '/id' : '/type', keyword: 'maxBytes', message: problem }])
-    }
+    // JSON Schema counts characters, brokers count bytes. A character is at most three bytes, so short ones pass.
+    if (envelope.id.length > shortLength) checkBytes('id', envelope.id)
+    if (envelope.type.length > shortLength) checkBytes('type', envelope.type)
   }
+}
+
+const shortLength = maxIdBytes / 3
+
+function checkBytes(name: 'id' | 'type', value: string): void {
+  const message = attributeProblem(name, value)
+  if (message !== undefined) throw invalid([{ pointer: `/${name}`, keyword: 'maxBytes', message }])
 }
 
 function invalid(issues: readonly ValidationIssue[]): EnvelopeValidationError {

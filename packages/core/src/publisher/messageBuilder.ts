@@ -38,7 +38,7 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       check(contract, data)
       const trace = captureTrace?.()
       const defaults = { source: kit.source, id: options.id ?? kit.newId(), nowIso: now(), trace }
-      const envelope = buildEnvelope(contract, data, { ...options, defaults })
+      const envelope = buildEnvelope(contract, data, { options, defaults })
       let headers = options.headers
       if (trace?.traceparent !== undefined || decorators !== undefined) {
         headers = { ...headers, ...trace }
@@ -46,14 +46,11 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       }
       kit.validateEnvelope(envelope)
       const raw = kit.wireFormatOf(contract.destination).write(envelope, kit.wireContext)
-      return {
-        body: raw.body,
-        contentType: raw.contentType,
-        id: envelope.id,
-        type: envelope.type,
-        headers: headers === undefined ? raw.headers : { ...headers, ...raw.headers },
-        ...(envelope.partitionkey === undefined ? {} : { partitionKey: envelope.partitionkey }),
-      }
+      if (headers === undefined) headers = raw.headers
+      else headers = { ...headers, ...raw.headers }
+      const { id, type, partitionkey } = envelope
+      const message = { body: raw.body, contentType: raw.contentType, id, type, headers }
+      return partitionkey === undefined ? message : { ...message, partitionKey: partitionkey }
     },
   }
 }

@@ -1,9 +1,10 @@
 import type { Contract } from '@posthorn/contracts'
 import { createDeadlines } from '../deadlines.js'
+import type { Deadline } from '../deadlines.js'
 import { ConfigurationError, PublishError } from '../errors.js'
 import { boolean, object, optionProblems, text, wholeNumber } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
-import type { SendOptions, WireMessage } from '../ports.js'
+import type { Receipt, SendOptions, WireMessage } from '../ports.js'
 import { asBuildError, createMessageBuilder } from './messageBuilder.js'
 import type { MessageOptions } from './messageBuilder.js'
 import { routingProblems } from './publisherOptions.js'
@@ -76,56 +77,59 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   let idleWaiters: (() => void)[] = []
 
   function send(contract: Contract, message: WireMessage, options: PublishOptions): Promise<PublishResult> {
-    const size = (message.body?.length ?? 0) + messageOverheadBytes
     const { signal } = options
-    const deadline = clock.monotonic() + (options.deadlineMs ?? deadlineMs)
-    const until = { deadline, ...(signal === undefined ? {} : { signal }) }
+    const until = sendOptions(clock.monotonic() + (options.deadlineMs ?? deadlineMs), signal)
     return new Promise((resolve, reject) => {
-      const sending = { contract, message, size, mustRoute: options.mustRoute, resolve, reject }
-      if (signal?.aborted !== true && window.tryEnter(size)) return dispatch(sending, until)
+      const bytes = (message.body?.length ?? 0) + messageOverheadBytes
+      const sending: Sending = { contract, message, until, bytes, options, resolve, reject, net: undefined }
+      if (signal?.aborted !== true && window.tryEnter(bytes)) return dispatch(sending)
       const refuse = (error: PublishError): void => {
         counts.failed += 1
         reject(error)
         if (isIdle()) wakeIdle()
       }
-      window.enter({ ...until, bytes: size, admit: () => dispatch(sending, until), refuse })
+      window.enter({ ...until, bytes, admit: () => dispatch(sending), refuse })
     })
   }
 
-  function dispatch(sending: Sending, options: SendOptions): void {
-    const { contract, message, size } = sending
-    let open = true
-    const close = (): boolean => {
-      if (!open) return false
-      open = false
-      net.clear()
-      window.leave(size)
-      if (isIdle()) wakeIdle()
-      return true
+  function dispatch(sending: Sending): void {
+    const { contract, message, until } = sending
+    sending.net = deadlines.watch(until.deadline + graceMs, () => fail(sending, neverSettled(contract)))
+    transport.send({ destination: contract.destination }, message, until).then(
+      (receipt) => confirmed(sending, receipt),
+      (error: unknown) => fail(sending, error),
+    )
+  }
+
+  /** The place in the window is held until the transport has settled. False when it was left already. */
+  function leave(sending: Sending): boolean {
+    if (sending.net === undefined) return false
+    sending.net.clear()
+    sending.net = undefined
+    window.leave(sending.bytes)
+    if (idleWaiters.length > 0 && isIdle()) wakeIdle()
+    return true
+  }
+
+  function fail(sending: Sending, error: unknown): void {
+    if (!leave(sending)) return
+    counts.failed += 1
+    sending.reject(error)
+  }
+
+  function confirmed(sending: Sending, { routed }: Receipt): void {
+    const { contract, options } = sending
+    if (routed === false) {
+      const mustRoute = options.mustRoute ?? settings.mustRoute ?? contract.kind === 'command'
+      if (mustRoute) return fail(sending, unrouted(contract))
     }
-    const fail = (error: unknown): void => {
-      if (!close()) return
-      counts.failed += 1
-      sending.reject(error)
-    }
-    const net = deadlines.watch(options.deadline + graceMs, () => fail(neverSettled(contract)))
-    transport.send({ destination: contract.destination }, message, options).then((receipt) => {
-      if (!close()) return
-      if (receipt.routed === false && mustRoute(sending)) {
-        counts.failed += 1
-        return sending.reject(unrouted(contract))
-      }
-      counts.published += 1
-      if (receipt.routed === false) noteUnrouted(contract)
-      sending.resolve({ id: message.id, routed: receipt.routed })
-    }, fail)
+    if (!leave(sending)) return
+    counts.published += 1
+    if (routed === false) noteUnrouted(contract)
+    sending.resolve({ id: sending.message.id, routed })
   }
 
   const isIdle = (): boolean => window.count + window.waiting === 0
-
-  function mustRoute({ contract, mustRoute: asked }: Sending): boolean {
-    return asked ?? settings.mustRoute ?? contract.kind === 'command'
-  }
 
   /** Logged at powers of two: the first matters, the millionth does not. */
   function noteUnrouted(contract: Contract): void {
@@ -180,10 +184,17 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
 interface Sending {
   readonly contract: Contract
   readonly message: WireMessage
-  readonly size: number
-  readonly mustRoute: boolean | undefined
+  readonly until: SendOptions
+  readonly bytes: number
+  readonly options: PublishOptions
   readonly resolve: (result: PublishResult) => void
   readonly reject: (error: unknown) => void
+  /** The core's own deadline behind the transport's; undefined before it is sent and after it has settled. */
+  net: Deadline | undefined
+}
+
+function sendOptions(deadline: number, signal: AbortSignal | undefined): SendOptions {
+  return signal === undefined ? { deadline } : { deadline, signal }
 }
 
 const none: PublishOptions = Object.freeze({})

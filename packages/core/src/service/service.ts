@@ -163,10 +163,10 @@ export function createService(options: ServiceOptions): Service {
     })
   }
 
-  function publishing(): void {
-    if (state === 'running' || state === 'stopping') return
-    if (state === 'starting' && starting !== undefined) return // Handlers may run before the last group receives.
-    throw state === 'stopped' ? stoppedError() : notStarted()
+  /** While starting, handlers may already run, and while stopping they still do: both may publish. */
+  function publishRefusal(): LifecycleError | undefined {
+    if (state === 'idle') return notStarted()
+    return state === 'stopped' ? stoppedError() : undefined
   }
 
   const service: Service = {
@@ -186,13 +186,13 @@ export function createService(options: ServiceOptions): Service {
       )
       deadLetterReaders.push({ source, handler })
     },
-    async publish(contract, data, publishOptions) {
-      publishing()
-      return publisher.publish(contract, data, publishOptions)
+    publish(contract, data, publishOptions) {
+      const refusal = publishRefusal()
+      return refusal === undefined ? publisher.publish(contract, data, publishOptions) : Promise.reject(refusal)
     },
-    async publishMany(contract, list, publishOptions) {
-      publishing()
-      return publisher.publishMany(contract, list, publishOptions)
+    publishMany(contract, list, publishOptions) {
+      const refusal = publishRefusal()
+      return refusal === undefined ? publisher.publishMany(contract, list, publishOptions) : Promise.reject(refusal)
     },
     start: (startOptions = {}) => start(startOptions),
     stop: (stopOptions = {}) => (stopping ??= stop(kit.clock.monotonic() + (stopOptions.deadlineMs ?? defaultStopMs))),
