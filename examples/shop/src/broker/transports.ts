@@ -1,0 +1,51 @@
+import type { Transport } from '@posthorn/core'
+import { createKafka } from '@posthorn/kafka'
+import { createMemory, createMemoryBroker } from '@posthorn/memory'
+import { createRabbitMq } from '@posthorn/rabbitmq'
+import { ShopError } from '../shopError.js'
+import { addressVariables, stackAddress } from './stackAddress.js'
+
+export const transportNames = ['memory', 'rabbitmq', 'kafka'] as const
+export type TransportName = (typeof transportNames)[number]
+
+/** Which broker, and where; addresses are comma-separated lists. */
+export interface BrokerChoice {
+  readonly transport: TransportName
+  readonly url?: string | undefined
+  readonly brokers?: string | undefined
+}
+
+/** Makes a transport of its own for each service; all of them reach one broker. */
+export interface Transports {
+  readonly name: TransportName
+  create(): Transport
+  /** For what lives in this process; to be called after the services have stopped. */
+  close(): void
+}
+
+/**
+ * Finds the broker's address: the option, else the environment, else what `npm run stack` started. Throws
+ * `SHOP_NO_BROKER`, which says what to do. Nothing is connected yet.
+ */
+export async function findTransports(choice: BrokerChoice): Promise<Transports> {
+  const { transport: name } = choice
+  if (name === 'memory') return memoryTransports()
+  const option = name === 'rabbitmq' ? '--url' : '--brokers'
+  const given = name === 'rabbitmq' ? choice.url : choice.brokers
+  const address = given || process.env[addressVariables[name]] || (await stackAddress(name))
+  if (!address) {
+    throw new ShopError(
+      'SHOP_NO_BROKER',
+      `No address of ${name}: start one with \`npm run stack -- up ${name}\`, ` +
+        `or give ${option} or the variable ${addressVariables[name]}`,
+    )
+  }
+  const list = address.split(',').map((part) => part.trim()).filter((part) => part !== '') // prettier-ignore
+  const create = name === 'rabbitmq' ? () => createRabbitMq({ urls: list }) : () => createKafka({ brokers: list })
+  return { name, create, close: () => {} }
+}
+
+function memoryTransports(): Transports {
+  const broker = createMemoryBroker()
+  return { name: 'memory', create: () => createMemory({ broker }), close: () => broker.close() }
+}

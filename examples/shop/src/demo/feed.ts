@@ -1,0 +1,93 @@
+import type { Input } from '../input/readLines.js'
+import { readLines } from '../input/readLines.js'
+import type { InputLine } from '../input/lineSplitter.js'
+import { maxLineBytes, parseLine } from '../input/parseLine.js'
+import { userIdOf } from '../orders/orderService.js'
+import type { OrderService } from '../orders/orderService.js'
+import type { Ledger } from './ledger.js'
+import { patiently } from './patiently.js'
+import type { Registrar } from './registrar.js'
+import { reasonOf } from './reasonOf.js'
+import type { Rejections } from './rejections.js'
+import type { Run } from './run.js'
+
+export interface FeedOptions {
+  readonly input: Input
+  readonly orders: OrderService
+  /** Registers users as they are seen; undefined: only those that are known may order. */
+  readonly registrar: Registrar | undefined
+  readonly ledger: Ledger
+  readonly rejections: Rejections
+  readonly run: Run
+  readonly signal: AbortSignal
+  readonly counter: ReadCounter
+}
+
+/** How far the input has been read. */
+export interface ReadCounter {
+  /** Lines that are not blank. */
+  lines: number
+  bytes: number
+}
+
+/** Places every order of the input, many at once; resolves when each line is published or rejected, or at the signal. */
+export async function feed(options: FeedOptions): Promise<void> {
+  const { input, ledger, signal, counter } = options
+  const underWay = new Set<Promise<void>>()
+  const onBytes = (count: number): void => void (counter.bytes += count)
+  try {
+    for await (const lines of readLines(input, onBytes)) {
+      for (const line of lines) {
+        await ledger.room()
+        if (signal.aborted) break
+        counter.lines += 1
+        const placing = take(line, options)
+        if (placing === undefined) continue
+        underWay.add(placing)
+        void placing.finally(() => underWay.delete(placing))
+      }
+      if (signal.aborted) break
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error // An aborted run closes the stream under the reader.
+  }
+  if (!signal.aborted) await Promise.race([Promise.all(underWay), abortOf(signal)])
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** Undefined when the line is no JSON and there is nothing to wait for. */
+function take({ number, bytes }: InputLine, options: FeedOptions): Promise<void> | undefined {
+  const { ledger, rejections } = options
+  if (bytes === undefined) {
+    const message = `The line is longer than ${maxLineBytes} bytes`
+    return void rejections.add({ line: number, code: 'SHOP_LINE_TOO_LONG', message })
+  }
+  try {
+    const order = parseLine(bytes)
+    ledger.opened(number, bytes.length)
+    return place(number, order, options)
+  } catch (error) {
+    return void reject(number, error, rejections)
+  }
+}
+
+/** Never rejects: what goes wrong is the line's, not the demo's. */
+async function place(line: number, order: unknown, options: FeedOptions): Promise<void> {
+  const { ledger, orders, registrar, rejections, run, signal } = options
+  try {
+    const userId = userIdOf(order)
+    if (userId !== undefined) await registrar?.ready(userId)
+    await patiently(() => orders.place(order, { id: run.idOfOrder(line) }), signal)
+    ledger.confirmed(line)
+  } catch (error) {
+    ledger.refused(line)
+    reject(line, error, rejections)
+  }
+}
+
+function reject(line: number, error: unknown, rejections: Rejections): void {
+  rejections.add({ line, ...reasonOf(error) })
+}

@@ -1,0 +1,52 @@
+import { idKey } from '../idKey.js'
+import type { OrderService } from '../orders/orderService.js'
+import { ShopError } from '../shopError.js'
+import type { UserService } from '../users/userService.js'
+import { patiently } from './patiently.js'
+import type { Run } from './run.js'
+
+/** Registers users, each once, and waits until the order service has heard of them: so no order comes before its user. */
+export interface Registrar {
+  /** Resolves when orders of the user can be placed; rejects with `SHOP_USER_LATE` when the news takes too long. */
+  ready(userId: string): Promise<void>
+  /** Users that are on their way to the order service. */
+  readonly pending: number
+}
+
+export interface RegistrarOptions {
+  readonly users: UserService
+  readonly orders: OrderService
+  readonly run: Run
+  readonly signal: AbortSignal
+  /** How long the news of a user may take, in milliseconds. */
+  readonly patienceMs: number
+}
+
+export function createRegistrar({ users, orders, run, signal, patienceMs }: RegistrarOptions): Registrar {
+  const pending = new Map<string, Promise<void>>()
+
+  async function register(userId: string): Promise<void> {
+    const id = run.newUserId()
+    // The input names no addresses; real users bring their own.
+    const user = { userId, email: `${id}@shop.example`, registeredAt: new Date().toISOString() }
+    await patiently(() => users.register(user, { id }), signal)
+    if (await orders.users.whenKnown(userId, patienceMs)) return
+    throw new ShopError('SHOP_USER_LATE', 'The order service did not hear of /userId in time')
+  }
+
+  return {
+    async ready(userId) {
+      if (orders.users.has(userId)) return
+      const key = idKey(userId)
+      let registration = pending.get(key)
+      if (registration === undefined) {
+        registration = register(userId).finally(() => pending.delete(key))
+        pending.set(key, registration)
+      }
+      await registration
+    },
+    get pending() {
+      return pending.size
+    },
+  }
+}
