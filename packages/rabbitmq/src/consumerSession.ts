@@ -37,6 +37,7 @@ export class ConsumerSession {
   #endReason = 'its channel was closed'
   #isCancelled = false
   #isEnded = false
+  #closing: Promise<void> = Promise.resolve()
 
   private constructor(channel: Channel, parts: SessionParts) {
     this.#channel = channel
@@ -75,13 +76,12 @@ export class ConsumerSession {
 
   /** Writes what is settled and closes the channel; what is unsettled goes back to the queue. */
   async close(deadline: number): Promise<void> {
-    if (this.#isEnded) return
-    this.#acks.flush()
-    this.#isEnded = true
-    this.#acks.discard()
-    this.#handOver.stop()
+    if (!this.#isEnded) {
+      this.#acks.flush()
+      this.#end('its transport was closed')
+    }
     // Before the connection's own close, which would overtake what the channel has buffered.
-    await settledBy(this.#channel.close(), deadline, this.#parts.context.clock)
+    await settledBy(this.#closing, deadline, this.#parts.context.clock)
   }
 
   async #consume(): Promise<void> {
@@ -145,8 +145,11 @@ export class ConsumerSession {
     this.#endReason = reason
     this.#acks.discard()
     this.#handOver.stop()
-    this.#channel.close().catch(() => {}) // It may be closed already; if not, unsettled deliveries go back with it.
-    if (this.#consumerTag !== undefined) this.#parts.onEnded(reason)
+    // It may be closed already; if not, unsettled deliveries go back with it.
+    this.#closing = this.#channel.close().catch(() => {})
+    if (this.#consumerTag === undefined) return
+    if (this.#isCancelled) void this.#closing.then(() => this.#parts.onEnded(reason))
+    else this.#parts.onEnded(reason)
   }
 }
 

@@ -20,7 +20,7 @@ import { PublishQueue } from './publishQueue.js'
 import { createRabbitMqSender, maxBodyBytes } from './rabbitMqSender.js'
 import { createRabbitMqSubscriber } from './rabbitMqSubscriber.js'
 import type { RabbitMqSubscriber } from './rabbitMqSubscriber.js'
-import { pause, within } from './waiting.js'
+import { pause, settledBy, within } from './waiting.js'
 
 /** At about 30,000 publishes a second a pause of a few milliseconds every three seconds; holds a few hundred KiB at worst. */
 const recycleAfterCount = 100_000
@@ -34,6 +34,7 @@ export function createRabbitMq(options: RabbitMqOptions): Transport {
   const settings = settingsOf(options)
   let parts: Parts | undefined
   let isClosed = false
+  let closing: Promise<unknown> | undefined
 
   function started(): Parts {
     if (parts === undefined) throw notConnectedError()
@@ -59,11 +60,8 @@ export function createRabbitMq(options: RabbitMqOptions): Transport {
     async close(deadline) {
       isClosed = true
       if (parts === undefined) return
-      const { subscriber, consuming, queue, publishing } = parts
-      await Promise.all([
-        subscriber.close(deadline).then(() => consuming.close(deadline)),
-        queue.close(deadline).then(() => publishing.close(deadline)),
-      ])
+      closing ??= closeParts(parts, deadline)
+      await settledBy(closing, deadline, parts.context.clock)
     },
   }
 }
@@ -94,6 +92,14 @@ function createParts(settings: Settings, context: TransportContext): Parts {
     subscriber: createRabbitMqSubscriber({ settings, context }, consuming),
     consuming,
   }
+}
+
+function closeParts(parts: Parts, deadline: number): Promise<unknown> {
+  const { subscriber, consuming, queue, publishing } = parts
+  return Promise.all([
+    subscriber.close(deadline).then(() => consuming.close(deadline)),
+    queue.close(deadline).then(() => publishing.close(deadline)),
+  ])
 }
 
 async function connectAndDeclare(parts: Parts, publishes: readonly string[], options: SendOptions): Promise<void> {

@@ -20,7 +20,15 @@ export function brokerUrl(): string {
   if (url === undefined || url === '') {
     throw new Error('POSTHORN_RABBITMQ_URL is not set: start a broker (npm run stack -- up rabbitmq@4.3) and set it')
   }
-  return url
+  return url.split(',')[0] as string
+}
+
+/** Its version, as far as brokers differ for us: `4.3`. */
+export async function brokerVersion(): Promise<string> {
+  const model = await connect(brokerUrl())
+  const { version } = model.connection.serverProperties
+  await model.close()
+  return version.split('.').slice(0, 2).join('.')
 }
 
 export const contextOf = (logger: Logger = silentLogger): TransportContext => ({ logger, clock: systemClock })
@@ -122,7 +130,9 @@ export async function withChannel<T>(use: (channel: Channel) => Promise<T>, url:
   const channel = await model.createChannel()
   channel.on('error', () => {})
   try {
-    return await use(channel)
+    const result = await use(channel)
+    await channel.close() // The close of the connection would overtake what the channel has buffered.
+    return result
   } finally {
     await model.close()
   }
