@@ -5,7 +5,7 @@ export type { BackoffOptions } from './backoff.js'
 export { systemClock } from './clock.js'
 export type { Clock, TimerHandle } from './clock.js'
 export { createDeadlines } from './deadlines.js'
-export type { Deadline, Deadlines } from './deadlines.js'
+export type { Deadline, DeadlineEntry, Deadlines } from './deadlines.js'
 export type { ErrorCode } from './errorCodes.js'
 export {
   ConfigurationError,

@@ -29,20 +29,13 @@ export interface CallRunnerOptions {
   readonly handlerTimeoutMs: number
 }
 
-interface Running {
-  slot: number
-  readonly work: Work
-  readonly startedAt: number
-  late: boolean
-}
-
 /**
  * Runs handlers. A call that takes too long has its signal fired and keeps its slot until it settles: a message is
  * never settled while its handler still works on it. One timer watches all calls, since the oldest is due first.
  */
 export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRunnerOptions): CallRunner {
   const { clock } = kit
-  const calls = createSlotted<Running>()
+  const calls = createSlotted<Work>()
   let timer: TimerHandle | undefined
   let timedOut = 0
   let stopReason: unknown
@@ -54,8 +47,8 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
     timer = clock.schedule(waitMs, sweep, { background: true })
   }
 
-  function oldestInTime(): Running | undefined {
-    let oldest: Running | undefined
+  function oldestInTime(): Work | undefined {
+    let oldest: Work | undefined
     for (const call of calls.snapshot()) {
       if (!call.late && (oldest === undefined || call.startedAt < oldest.startedAt)) oldest = call
     }
@@ -69,11 +62,11 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
     watch()
   }
 
-  function markLate(call: Running): void {
+  function markLate(call: Work): void {
     call.late = true
     timedOut += 1
-    call.work.abort(timeoutOf(call.work))
-    const facts = { event: 'handler.timeout', type: call.work.contract.type, handlerTimeoutMs }
+    call.abort(timeoutOf(call))
+    const facts = { event: 'handler.timeout', type: call.contract.type, handlerTimeoutMs }
     kit.logger.warn(facts, 'A handler takes longer than handlerTimeoutMs; its slot stays taken until it settles')
   }
 
@@ -87,7 +80,8 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
 
   return {
     run(entry, items, onEnd) {
-      const work = new Work(surroundings, entry.registration.contract, items.map(toBatchItem))
+      const batch = items.length === 1 ? [toBatchItem(items[0]!)] : items.map(toBatchItem)
+      const work = new Work(surroundings, entry.registration.contract, batch)
       let result: unknown
       try {
         result = entry.invoke.call(work)
@@ -95,18 +89,18 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       } catch (error) {
         return onEnd({ ok: false, error, stopped: false })
       }
-      const call: Running = { slot: -1, work, startedAt: clock.monotonic(), late: false }
-      calls.add(call)
+      work.startedAt = clock.monotonic()
+      calls.add(work)
       if (timer === undefined) watch()
       if (stopReason !== undefined) work.abort(stopReason)
       result.then(
         (value) => {
-          calls.remove(call)
+          calls.remove(work)
           onEnd(read(entry, value, items.length))
         },
         (error: unknown) => {
-          calls.remove(call)
-          onEnd({ ok: false, error: call.late ? timeoutOf(work, error) : error, stopped: stopReason !== undefined })
+          calls.remove(work)
+          onEnd({ ok: false, error: work.late ? timeoutOf(work, error) : error, stopped: stopReason !== undefined })
         },
       )
     },
@@ -114,7 +108,7 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       stopReason = reason
       timer?.cancel()
       timer = undefined
-      for (const call of calls.snapshot()) call.work.abort(reason)
+      for (const call of calls.snapshot()) call.abort(reason)
     },
     get running() {
       return calls.size

@@ -25,6 +25,11 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
   readonly contract: Contract
   readonly items: readonly BatchItem[]
   readonly destination: string
+  /** On the monotonic clock; set while the call is watched. */
+  startedAt = 0
+  /** Its time was over before it settled. */
+  late = false
+  slot = -1
   #controller: AbortController | undefined
   #abortReason: unknown
   #logger: Logger | undefined

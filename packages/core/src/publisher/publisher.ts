@@ -1,6 +1,6 @@
 import type { Contract } from '@posthorn/contracts'
 import { createDeadlines } from '../deadlines.js'
-import type { Deadline } from '../deadlines.js'
+import type { DeadlineEntry } from '../deadlines.js'
 import { ConfigurationError, PublishError } from '../errors.js'
 import { boolean, object, optionProblems, text, wholeNumber } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
@@ -78,24 +78,29 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
 
   function send(contract: Contract, message: WireMessage, options: PublishOptions): Promise<PublishResult> {
     const { signal } = options
-    const until = sendOptions(clock.monotonic() + (options.deadlineMs ?? deadlineMs), signal)
+    const deadline = clock.monotonic() + (options.deadlineMs ?? deadlineMs)
     return new Promise((resolve, reject) => {
-      const bytes = (message.body?.length ?? 0) + messageOverheadBytes
-      const sending: Sending = { contract, message, until, bytes, options, resolve, reject, net: undefined }
-      if (signal?.aborted !== true && window.tryEnter(bytes)) return dispatch(sending)
+      const sending = new Sending(fail, contract, message)
+      sending.options = options
+      sending.at = deadline + graceMs
+      sending.resolve = resolve
+      sending.reject = reject
+      if (signal?.aborted !== true && window.tryEnter(sending.bytes)) return dispatch(sending)
       const refuse = (error: PublishError): void => {
         counts.failed += 1
         reject(error)
         if (isIdle()) wakeIdle()
       }
-      window.enter({ ...until, bytes, admit: () => dispatch(sending), refuse })
+      const admit = (): void => dispatch(sending)
+      window.enter({ ...sendOptions(deadline, signal), bytes: sending.bytes, admit, refuse })
     })
   }
 
   function dispatch(sending: Sending): void {
-    const { contract, message, until } = sending
-    sending.net = deadlines.watch(until.deadline + graceMs, () => fail(sending, neverSettled(contract)))
-    transport.send({ destination: contract.destination }, message, until).then(
+    sending.open = true
+    deadlines.add(sending)
+    const until = sendOptions(sending.at - graceMs, sending.options.signal)
+    transport.send({ destination: sending.contract.destination }, sending.message, until).then(
       (receipt) => confirmed(sending, receipt),
       (error: unknown) => fail(sending, error),
     )
@@ -103,9 +108,9 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
 
   /** The place in the window is held until the transport has settled. False when it was left already. */
   function leave(sending: Sending): boolean {
-    if (sending.net === undefined) return false
-    sending.net.clear()
-    sending.net = undefined
+    if (!sending.open) return false
+    sending.open = false
+    deadlines.remove(sending)
     window.leave(sending.bytes)
     if (idleWaiters.length > 0 && isIdle()) wakeIdle()
     return true
@@ -181,17 +186,33 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   }
 }
 
-interface Sending {
+/** One publish under way. It is its own deadline: the core's net behind the transport's. */
+class Sending implements DeadlineEntry {
+  readonly #fail: (sending: Sending, error: unknown) => void
   readonly contract: Contract
   readonly message: WireMessage
-  readonly until: SendOptions
   readonly bytes: number
-  readonly options: PublishOptions
-  readonly resolve: (result: PublishResult) => void
-  readonly reject: (error: unknown) => void
-  /** The core's own deadline behind the transport's; undefined before it is sent and after it has settled. */
-  net: Deadline | undefined
+  options: PublishOptions = none
+  resolve: (result: PublishResult) => void = ignore
+  reject: (error: unknown) => void = ignore
+  /** Handed to the transport, and not settled. */
+  open = false
+  at = Infinity
+  slot = -1
+
+  constructor(fail: (sending: Sending, error: unknown) => void, contract: Contract, message: WireMessage) {
+    this.#fail = fail
+    this.contract = contract
+    this.message = message
+    this.bytes = (message.body?.length ?? 0) + messageOverheadBytes
+  }
+
+  onDue(): void {
+    this.#fail(this, neverSettled(this.contract))
+  }
 }
+
+function ignore(): void {}
 
 function sendOptions(deadline: number, signal: AbortSignal | undefined): SendOptions {
   return signal === undefined ? { deadline } : { deadline, signal }
