@@ -146,9 +146,7 @@ describe('publishing to RabbitMQ', () => {
       sendTo(careless, good),
       sendTo(careless, good),
     ])
-    expect(results.map(({ status }) => status)).toEqual([
-      ...['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled'],
-    ])
+    expect(results.map(({ status }) => status === 'fulfilled')).toEqual([true, true, true, false, true, true, true])
     expect(results[3]).toMatchObject({
       reason: { code: 'POSTHORN_PUBLISH_NO_DESTINATION', outcome: 'notSent', retryable: false },
     })

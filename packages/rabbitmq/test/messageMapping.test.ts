@@ -1,0 +1,92 @@
+import type { ConsumeMessage } from 'amqplib'
+import { describe, expect, it } from 'vitest'
+import { addressOf, contentOf, headerBytesOf, publishOptionsOf, receivedFactsOf } from '../src/messageMapping.js'
+import { message } from './broker.js'
+
+function received(properties: object, content: Buffer = Buffer.from('x')): ConsumeMessage {
+  return { content, properties, fields: { deliveryTag: 1 } } as ConsumeMessage
+}
+
+describe('mapping to RabbitMQ', () => {
+  const group = { destination: 'orders', group: 'billing' }
+
+  it.each([
+    [{ destination: 'orders' }, { exchange: 'orders', routingKey: 'placed.v1' }],
+    [{ retry: { ...group, delayMs: 5_000 } }, { exchange: '', routingKey: 'orders.billing.retry.5000' }],
+    [{ dead: group }, { exchange: '', routingKey: 'orders.billing.dead' }],
+    [{ group }, { exchange: '', routingKey: 'orders.billing' }],
+  ])('%j goes to %j', (target, address) => {
+    expect(addressOf(target, 'placed.v1')).toEqual(address)
+  })
+
+  it('makes every message persistent and mandatory, with its headers as they are', () => {
+    const headers = { traceparent: '00' }
+    expect(publishOptionsOf(message({ id: 'i', type: 't', contentType: 'c', headers }))).toEqual({
+      mandatory: true,
+      persistent: true,
+      messageId: 'i',
+      type: 't',
+      contentType: 'c',
+      headers,
+    })
+  })
+
+  it('leaves out a type and a content type that are not known', () => {
+    const options = publishOptionsOf(message({ type: '', contentType: '' }))
+    expect(Object.keys(options).toSorted()).toEqual(['headers', 'mandatory', 'messageId', 'persistent'])
+  })
+
+  it('takes the bytes without a copy, and no body as an empty one', () => {
+    const bytes = Uint8Array.from([0, 1, 2, 3, 4]).subarray(1, 3)
+    const content = contentOf(message({ body: bytes }))
+    expect([...content]).toEqual([1, 2])
+    expect(content.buffer).toBe(bytes.buffer)
+    expect(contentOf(message({ body: null }))).toHaveLength(0)
+  })
+
+  it('counts headers as AMQP encodes them', () => {
+    expect(headerBytesOf({})).toBe(4)
+    expect(headerBytesOf({ ab: 'ä' })).toBe(4 + 1 + 2 + 1 + 4 + 2)
+  })
+})
+
+describe('mapping from RabbitMQ', () => {
+  it('keeps scalar headers as strings in an object without a prototype', () => {
+    const headers = { a: 'b', n: 1.5, t: true, bytes: Buffer.from('ü'), table: { x: 1 }, list: [1], nothing: null }
+    const facts = receivedFactsOf(received({ headers }))
+    expect({ ...facts.headers }).toEqual({ a: 'b', n: '1.5', t: 'true', bytes: 'ü' })
+    expect(Object.getPrototypeOf(facts.headers)).toBeNull()
+  })
+
+  it('sees own headers only: amqplib decodes __proto__ into the prototype', () => {
+    const facts = receivedFactsOf(received({ headers: Object.create({ 'posthorn-attempt': '9' }) as object }))
+    expect(Object.keys(facts.headers)).toEqual([])
+  })
+
+  it('keeps what the reader of dead letters needs of the broker’s own ones', () => {
+    const headers = { 'x-first-death-reason': 'expired', 'x-first-death-queue': 'q', 'x-death': [{ count: 1 }] }
+    expect({ ...receivedFactsOf(received({ headers })).headers }).toEqual({
+      'x-first-death-reason': 'expired',
+      'x-first-death-queue': 'q',
+    })
+  })
+
+  it.each([
+    [undefined, 0],
+    [3, 3],
+    ['3', 3],
+    [-1, 0],
+    ['many', 0],
+  ])('reads the delivery count %j as %d', (count, redeliveries) => {
+    expect(receivedFactsOf(received({ headers: { 'x-delivery-count': count } })).brokerRedeliveries).toBe(redeliveries)
+  })
+
+  it('takes whatever any client wrote: no headers, no id, no content type', () => {
+    const facts = receivedFactsOf(
+      received({ headers: undefined, messageId: '', contentType: undefined }, Buffer.alloc(0)),
+    )
+    expect(facts).toMatchObject({ contentType: '', brokerRedeliveries: 0 })
+    expect(facts.id).toBeUndefined()
+    expect(facts.body).toHaveLength(0)
+  })
+})
