@@ -1,6 +1,8 @@
 /* The door for authors of tests. */
 export { conformanceCases } from './conformance/conformanceCases.js'
 export type { ConformanceCase, ConformanceSetup, ConformanceTiming } from './conformance/conformanceCase.js'
+export { allLies, lyingTransport } from './lies/lyingTransport.js'
+export type { Lie, LyingOptions } from './lies/lyingTransport.js'
 export { createDeadLetterProbe } from './probes/deadLetterProbe.js'
 export { eventually } from './probes/eventually.js'
 export { createMessageProbe } from './probes/messageProbe.js'

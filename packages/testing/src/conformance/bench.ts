@@ -72,7 +72,13 @@ export interface Bench extends CaseContracts {
   close(): Promise<void>
 }
 
-const defaultTiming: ConformanceTiming = { rungMs: 300, waitMs: 30_000, stopMs: 2_000, unreachableMs: 1_000 }
+const defaultTiming: ConformanceTiming = {
+  rungMs: 300,
+  waitMs: 30_000,
+  stopMs: 2_000,
+  unreachableMs: 1_000,
+  caseMs: 60_000,
+}
 
 /** Sets a case up. Nothing is opened before the case asks for it. */
 export function createBench(setup: ConformanceSetup): Bench {

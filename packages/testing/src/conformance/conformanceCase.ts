@@ -23,6 +23,8 @@ export interface ConformanceTiming {
   readonly waitMs: number
   /** Deadline of a stop that cannot drain: how long a hanging handler holds a case up. @default 2_000 */
   readonly stopMs: number
+  /** After so long a case is given up: something did not settle that must. @default 60_000 */
+  readonly caseMs: number
   /** Deadline of starts and publishes that nobody answers. @default 1_000 */
   readonly unreachableMs: number
 }

@@ -18,6 +18,7 @@ import { drain } from './drain.js'
 import { expiry } from './expiry.js'
 import { followUps } from './followUps.js'
 import { foreignArrivals } from './foreignArrivals.js'
+import { groupRetries } from './groupRetries.js'
 import { groups } from './groups.js'
 import { handlerTimeout } from './handlerTimeout.js'
 import { hangingHandlers } from './hangingHandlers.js'
@@ -63,6 +64,7 @@ export const promises: readonly PromiseDefinition[] = [
   wireModes,
   noData,
   groups,
+  groupRetries,
   competingServices,
   skippedTypes,
   invalidArrivals,
@@ -117,9 +119,18 @@ function applies({ needs, lacks }: CaseDefinition, { capabilities }: Conformance
 
 async function runCase(definition: CaseDefinition, setup: ConformanceSetup): Promise<void> {
   const bench = createBench(setup)
+  const { caseMs, stopMs } = bench.timing
   try {
-    await definition.run(bench)
+    await within(caseMs, definition.run(bench))
   } finally {
-    await bench.close()
+    // What does not close was judged by the case; a second hang must not hide it.
+    await within(stopMs * 2 + 1_000, bench.close()).catch(() => {})
   }
+}
+
+function within(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`Something did not settle within ${ms} ms`)), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }

@@ -9,12 +9,13 @@ export const crashCounting: PromiseDefinition = promise('crashCounting', [
     needs: 'countsRedeliveries',
     async run(bench) {
       for (let times = 0; times < 3; times += 1) {
-        const hanging = bench.seen()
-        const { service, consumer } = await bench.group('billing', { handlers: [hanging.handler], maxCrashes: 1 })
-        consumer.pause()
+        const hanging = bench.seen(bench.noted, async (_message, { signal }) => {
+          await new Promise((_resolve, reject) => signal.addEventListener('abort', reject, { once: true }))
+        })
+        const { service } = await bench.group('billing', { handlers: [hanging.handler], maxCrashes: 1 })
         if (times === 0) await service.publish(bench.noted, { n: 1 })
-        await bench.counted(consumer, { inFlight: 1 })
-        await service.stop()
+        await hanging.waitForCount(1)
+        await service.stop({ deadlineMs: bench.timing.stopMs / 4 })
       }
       const probe = bench.seen()
       const { consumer } = await bench.group('billing', { handlers: [probe.handler], maxCrashes: 1 })

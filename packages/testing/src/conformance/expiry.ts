@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
-import { numbersOf } from './messages.js'
+import { sortedNumbersOf } from './messages.js'
 
 /** After its expiry no handler sees a message; it is dead-lettered, not dropped. */
 export const expiry: PromiseDefinition = promise('expiry', [
@@ -26,7 +26,7 @@ export const expiry: PromiseDefinition = promise('expiry', [
       const facts = letters.map(({ reason, attempts }) => `${reason} ${attempts}`)
       assert.deepEqual(facts.sort(), ['expired 0', 'expired 1'])
       await probe.waitForCount(2)
-      assert.deepEqual(numbersOf(probe.items).sort(), [2, 3])
+      assert.deepEqual(sortedNumbersOf(probe.items), [2, 3])
     },
   },
 ])

@@ -1,35 +1,45 @@
 import assert from 'node:assert/strict'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
+import { createKeyedFlow } from './keyedFlow.js'
 import { keyedNotes, numbersByKey } from './messages.js'
 
 const order = { by: 'partitionKey' } as const
+const sent = keyedNotes({ keys: 12, each: 10 })
 
 /** Order by key holds over all services of a group; a transport that cannot keep it refuses to be asked. */
 export const orderAcrossServices: PromiseDefinition = promise('orderAcrossServices', [
   {
-    title: 'order holds over two services of a group, also when one of them stops in the middle',
+    title: 'order holds over two services of a group when one of them stops in the middle',
     needs: 'ordered',
     async run(bench) {
-      const firsts = bench.probe<{ readonly data: { readonly n: number; readonly key?: string } }>('first deliveries')
-      const ids = new Set<string>()
-      const probe = bench.seen(bench.keyed, async ({ data, envelope }) => {
-        // Redeliveries are allowed where a service stops; order is that of first deliveries.
-        if (!ids.has(envelope.id)) firsts.record({ data })
-        ids.add(envelope.id)
-        await new Promise((resolve) => setImmediate(resolve))
-      })
-      const options = { handlers: [probe.handler], order, concurrency: 4 }
+      const { handler, firsts, overlaps } = createKeyedFlow(bench)
+      const options = { handlers: [handler], order, concurrency: 4 }
       const [left] = await Promise.all([bench.group('billing', options), bench.group('billing', options)])
       const publisher = await bench.publisher()
-      const sent = keyedNotes({ keys: 12, each: 10 })
       const publishing = publisher.publishMany(bench.keyed, sent)
       await firsts.waitForCount(sent.length / 4)
-      await left.service.stop()
-      await publishing
+      await Promise.all([left.service.stop(), publishing])
       await firsts.waitForCount(sent.length)
-      const expected = [...Array(10).keys()]
-      for (const numbers of numbersByKey(firsts.items).values()) assert.deepEqual(numbers, expected)
+      for (const numbers of numbersByKey(firsts.items).values()) assert.deepEqual(numbers, [...Array(10).keys()])
+      assert.deepEqual(overlaps, [])
+    },
+  },
+  {
+    title: 'order holds when a second service of the group joins in the middle and the first one leaves',
+    needs: 'ordered',
+    async run(bench) {
+      const { handler, firsts } = createKeyedFlow(bench)
+      const options = { handlers: [handler], order, concurrency: 4, maxInFlight: 30 }
+      const { service } = await bench.group('billing', options)
+      const publishing = service.publishMany(bench.keyed, sent)
+      await firsts.waitForCount(1)
+      await Promise.all([bench.group('billing', options), publishing])
+      const more = keyedNotes({ keys: 12, each: 20 }).filter(({ n }) => n >= 10)
+      await service.publishMany(bench.keyed, more)
+      await service.stop()
+      await firsts.waitForCount(sent.length + more.length)
+      for (const numbers of numbersByKey(firsts.items).values()) assert.deepEqual(numbers, [...Array(20).keys()])
     },
   },
   {

@@ -30,13 +30,13 @@ export const outcomes: PromiseDefinition = promise('outcomes', [
       for (const n of answers.keys()) await service.publish(bench.noted, { n })
       const letters = await dead.waitForCount(4)
       const facts = letters.map(({ envelope, reason, attempts, error }) => {
-        return [(envelope?.data as Note).n, reason, attempts, error?.name]
+        return `${(envelope?.data as Note | undefined)?.n} ${reason} ${attempts} ${error?.name}`
       })
       assert.deepEqual(facts.sort(), [
-        [3, 'rejected', 1, 'Error'],
-        [4, 'nonRetryable', 1, 'NonRetryableError'],
-        [5, 'nonRetryable', 1, 'NonRetryableError'],
-        [6, 'nonRetryable', 1, 'NonRetryableError'],
+        '3 rejected 1 Error',
+        '4 nonRetryable 1 NonRetryableError',
+        '5 nonRetryable 1 NonRetryableError',
+        '6 nonRetryable 1 NonRetryableError',
       ])
       assert.equal(letters.find(({ reason }) => reason === 'rejected')?.error?.message, 'not for us')
       await bench.counted(consumer, { handled: 2, discarded: 1, deadLettered: 4, retried: 0 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
-import { keyedNotes, numbersOf } from './messages.js'
+import { keyedNotes, sortedNumbersOf } from './messages.js'
 
 /** Different keys are handled at the same time; one key only where no order is asked for. */
 export const parallelKeys: PromiseDefinition = promise('parallelKeys', [
@@ -35,7 +35,7 @@ export const parallelKeys: PromiseDefinition = promise('parallelKeys', [
       const probe = bench.seen(bench.keyed, () => gate.pass())
       const { service } = await bench.group('billing', { handlers: [probe.handler] })
       await service.publishMany(bench.keyed, keyedNotes({ keys: 1, each: 3 }))
-      assert.deepEqual(numbersOf(await probe.waitForCount(3)).sort(), [0, 1, 2])
+      assert.deepEqual(sortedNumbersOf(await probe.waitForCount(3)), [0, 1, 2])
     },
   },
 ])

@@ -13,7 +13,7 @@ export interface RawSubscription {
 export interface RawGroup {
   /** The destination of the case. */
   readonly target: Target
-  subscribe(overrides?: Partial<Subscription>): Promise<RawSubscription>
+  readonly subscribe: (overrides?: Partial<Subscription>) => Promise<RawSubscription>
 }
 
 /** Subscribes below the core, for what the ports promise to it. */

@@ -33,7 +33,7 @@ export const thrownValues: PromiseDefinition = promise('thrownValues', [
       }
       const letters = await dead.waitForCount(thrown.length * 2)
       for (const [n, { name, message }] of thrown.entries()) {
-        const matches = letters.filter(({ envelope }) => (envelope?.data as { n: number }).n === n)
+        const matches = letters.filter(({ envelope }) => (envelope?.data as { n: number } | undefined)?.n === n)
         const errors = matches.map(({ error }) => `${error?.name}: ${error?.message}`)
         assert.deepEqual(errors, [`${name}: ${message}`, `${name}: ${message}`])
       }

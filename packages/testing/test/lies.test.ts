@@ -1,0 +1,97 @@
+import { createMemory, createMemoryBroker } from '@posthorn/memory'
+import { describe, expect, it } from 'vitest'
+import { conformanceCases } from '../src/conformance/conformanceCases.js'
+import type { ConformanceSetup } from '../src/conformance/conformanceCase.js'
+import { allLies, lyingTransport } from '../src/lies/lyingTransport.js'
+import type { Lie, LyingOptions } from '../src/lies/lyingTransport.js'
+
+/** Which promise of the suite notices each lie: at least one of its cases fails. `npm run lies` shows all that do. */
+const noticedBy: Readonly<Record<Lie, string>> = {
+  lostMessage: 'confirmedPublish',
+  lostRetry: 'retryLadder',
+  droppedDeadLetter: 'invalidArrivals',
+  unconfirmedPublish: 'publishEnds',
+  endlessSend: 'publishEnds',
+  routedAlwaysTrue: 'routed',
+  earlyRetry: 'retryLadder',
+  bodyChanged: 'deadLetterFacts',
+  headersDropped: 'wireModes',
+  sentTwice: 'groups',
+  broadcastRetry: 'groupRetries',
+  earlyAck: 'redelivery',
+  forgottenRelease: 'redelivery',
+  forgottenComplete: 'completedOnce',
+  duplicateDelivery: 'groups',
+  duplicateSettle: 'settling',
+  reorderedKey: 'sendOrder',
+  orderIgnored: 'orderAcrossServices',
+  unboundedInFlight: 'boundedCount',
+  inventedCrashes: 'crashCounting',
+  mergedGroups: 'groups',
+  splitGroup: 'competingServices',
+  deafStop: 'settling',
+  endlessClose: 'serviceLife',
+  endlessConnect: 'unreachable',
+  pretendedConnect: 'unreachable',
+  wrongCapabilities: 'transportLife',
+}
+
+/** Lies that are told now and then only. */
+const rareLies: readonly (readonly [Lie, number, string])[] = [
+  ['lostMessage', 10, 'confirmedPublish'],
+  ['droppedDeadLetter', 5, 'invalidArrivals'],
+  ['duplicateDelivery', 10, 'drain'],
+  ['reorderedKey', 10, 'sendOrder'],
+  ['forgottenComplete', 5, 'completedOnce'],
+]
+
+function setup(decorate: (transport: ReturnType<typeof createMemory>) => typeof transport): ConformanceSetup {
+  const broker = createMemoryBroker()
+  const down = createMemoryBroker()
+  down.down()
+  return {
+    createTransport: () => decorate(createMemory({ broker })),
+    createUnreachableTransport: () => decorate(createMemory({ broker: down })),
+    capabilities: createMemory({ broker }).capabilities,
+    timing: { rungMs: 10, waitMs: 700, stopMs: 100, unreachableMs: 50, caseMs: 1_500 },
+  }
+}
+
+/** The titles of the cases that failed. */
+async function failures(of: ConformanceSetup, promise: string): Promise<string[]> {
+  const cases = conformanceCases(of).filter((one) => promise === 'all' || one.promise === promise)
+  expect(cases, `no case of ${promise}`).not.toHaveLength(0)
+  const failed: string[] = []
+  const attempt = ({ title, run }: (typeof cases)[number]): Promise<void> => run().catch(() => void failed.push(title))
+  await Promise.all(cases.map(attempt))
+  return failed
+}
+
+describe('the conformance suite on an adapter that lies', () => {
+  it.concurrent.each(Object.entries(noticedBy) as [Lie, string][])('notices %s by %s', async (lie, promise) => {
+    const lying = setup((transport) => lyingTransport(transport, lie))
+    expect(await failures(lying, promise)).not.toEqual([])
+  })
+
+  it.concurrent.each(rareLies)('notices %s at every %ith occasion by %s', async (lie, every, promise) => {
+    const options: LyingOptions = { every }
+    const lying = setup((transport) => lyingTransport(transport, lie, options))
+    expect(await failures(lying, promise)).not.toEqual([])
+  })
+
+  it('passes the same promises without a lie', async () => {
+    for (const promise of new Set([...Object.values(noticedBy), ...rareLies.map(([, , name]) => name)])) {
+      expect(
+        await failures(
+          setup((transport) => transport),
+          promise,
+        ),
+        promise,
+      ).toEqual([])
+    }
+  })
+
+  it('knows every lie', () => {
+    expect(Object.keys(noticedBy).sort()).toEqual([...allLies].sort())
+  })
+})
