@@ -34,7 +34,7 @@ export interface Acquired<Control> {
   readonly managed: boolean
   readonly control?: Control
   /** Ends it if it was started for this call; does nothing to a server that others may use. Idempotent. */
-  release(): Promise<void>
+  readonly release: () => Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 

@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import { addressesOf, environmentOf, exportLines } from './environment.js'
 import { sharedInstances, sweepOrphans, readInstances, type Instance } from './instances.js'
 import { bringUp, isAnswering, takeDown } from './lifecycle.js'
+import { isSameProcess } from './processes.js'
 import { showProgress } from './progress.js'
 import { parseTarget, targetNames, type Target } from './targets.js'
 
@@ -48,10 +49,26 @@ const env = (names: readonly string[], options: { json?: boolean }): void => {
   for (const { target } of hidden) say(`also up: ${target.name} (npm run -s stack -- env ${target.name})`)
 }
 
-const statusOf = async (instance: Instance): Promise<object> => ({
+const stateOf = ({ owner, ready }: Instance): string => {
+  if (owner === null) return ready ? 'shared' : 'starting'
+  return isSameProcess(owner) ? `owned by process ${owner.pid}` : 'left by a killed process (down removes it)'
+}
+
+interface StatusRow {
+  readonly target: string
+  readonly version: string
+  readonly state: string
+  /** For each node. */
+  readonly answering: readonly boolean[]
+  readonly addresses: readonly string[]
+  readonly startedAt: string
+  readonly folder: string
+}
+
+const statusOf = async (instance: Instance): Promise<StatusRow> => ({
   target: instance.target.name,
   version: instance.version,
-  state: instance.owner === null ? 'shared' : `owned by process ${instance.owner.pid}`,
+  state: stateOf(instance),
   answering: await Promise.all(instance.nodes.map((node) => isAnswering(instance, node))),
   addresses: addressesOf(instance),
   startedAt: instance.startedAt,
@@ -59,14 +76,13 @@ const statusOf = async (instance: Instance): Promise<object> => ({
 })
 
 const status = async (options: { json?: boolean }): Promise<void> => {
-  const rows = (await Promise.all(readInstances().map(statusOf))) as Record<string, unknown>[]
+  const rows = await Promise.all(readInstances().map(statusOf))
   if (options.json) return void process.stdout.write(`${JSON.stringify(rows)}\n`)
   if (rows.length === 0) say('nothing is up')
-  for (const row of rows) {
-    const nodes = row['answering'] as boolean[]
-    const health = nodes.map((ok) => (ok ? pc.green('answers') : pc.red('does not answer'))).join(', ')
-    process.stdout.write(`${pc.bold(String(row['target']))} ${row['version']} · ${health} · ${row['state']}\n`)
-    process.stdout.write(`  ${(row['addresses'] as string[]).join(',')}\n  ${row['folder']}\n`)
+  for (const { target, version, state, answering, addresses, folder } of rows) {
+    const health = answering.map((ok) => (ok ? pc.green('answers') : pc.red('does not answer'))).join(', ')
+    process.stdout.write(`${pc.bold(target)} ${version} · ${health} · ${state}\n`)
+    process.stdout.write(`  ${addresses.join(',')}\n  ${folder}\n`)
   }
 }
 

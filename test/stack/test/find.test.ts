@@ -1,6 +1,10 @@
-import { createServer, type AddressInfo, type Server } from 'node:net'
 import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { acquireRabbitMq } from '../src/acquire.js'
 import { addressOf, findInCompose, findInEnvironment, readComposeServers } from '../src/find.js'
 import { withOwnState } from './fixtures.js'
 
@@ -46,9 +50,9 @@ describe('servers that the environment names', () => {
     const port = await listen()
     server?.close()
     vi.stubEnv('POSTHORN_RABBITMQ_URL', `amqp://user:secret@127.0.0.1:${port}`)
-    const failed = await findInEnvironment({ kind: 'rabbitmq', version: undefined, nodes: 1 }).catch((it: Error) => it)
-    expect(String(failed)).toContain(`POSTHORN_RABBITMQ_URL names 127.0.0.1:${port}, where nothing answers`)
-    expect(String(failed)).not.toContain('secret')
+    const failed = await findInEnvironment({ kind: 'rabbitmq', version: undefined, nodes: 1 }).catch(String)
+    expect(failed).toContain(`POSTHORN_RABBITMQ_URL names 127.0.0.1:${port}, where nothing answers`)
+    expect(failed).not.toContain('secret')
   })
 
   it('are none when the variable is not set', async () => {
@@ -87,7 +91,28 @@ describe('servers of a compose stack', () => {
     expect(readComposeServers(JSON.stringify(container()), { ...wanted, nodes: 3 })).toBeUndefined()
   })
 
-  it('are none where there is no docker command', async () => {
+  it('are asked for of the compose file of this checkout', async () => {
+    const bin = mkdtempSync(join(tmpdir(), 'bin-'))
+    const script = `#!/bin/sh\ncase "$*" in *"/docker-compose.yml ps --format json") echo '${JSON.stringify(container())}' ;; esac\n`
+    writeFileSync(join(bin, 'docker'), script, { mode: 0o755 })
+    vi.stubEnv('PATH', `${bin}:${process.env['PATH']}`)
+    expect(await findInCompose(wanted)).toEqual(found)
+    const { urls, version, managed, control } = await acquireRabbitMq()
+    expect({ urls, version, managed, control }).toEqual({
+      urls: found.addresses,
+      version: '4.3.6',
+      managed: false,
+      control: undefined,
+    })
+  })
+
+  it('are none where docker fails, prints something else, or is not there', async () => {
+    const bin = mkdtempSync(join(tmpdir(), 'bin-'))
+    vi.stubEnv('PATH', `${bin}:/usr/bin:/bin`)
+    writeFileSync(join(bin, 'docker'), '#!/bin/sh\necho no daemon >&2; exit 1\n', { mode: 0o755 })
+    expect(await findInCompose(wanted)).toBeUndefined()
+    writeFileSync(join(bin, 'docker'), '#!/bin/sh\necho NAME IMAGE\n', { mode: 0o755 })
+    expect(await findInCompose(wanted)).toBeUndefined()
     vi.stubEnv('PATH', '/nowhere')
     expect(await findInCompose(wanted)).toBeUndefined()
   })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, vi } from 'vitest'
@@ -29,6 +29,7 @@ export const withOwnState = (): void => {
   let folder = ''
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'posthorn-stack-test-'))
+    chmodSync(folder, 0o711) // PostgreSQL runs as another user
     vi.stubEnv('TMPDIR', folder)
     vi.stubEnv('POSTHORN_RABBITMQ_URL', '')
     vi.stubEnv('POSTHORN_KAFKA_BROKERS', '')

@@ -10,7 +10,7 @@ import { acquireKafka, acquirePostgres, acquireRabbitMq } from '../src/index.js'
 import { instanceAt, leftoversOf, orphanedMemory } from './leftovers.js'
 
 const releases: (() => Promise<void>)[] = []
-const releasing = <T extends { release(): Promise<void> }>(server: T): T => {
+const releasing = <T extends { readonly release: () => Promise<void> }>(server: T): T => {
   releases.push(server.release)
   return server
 }
