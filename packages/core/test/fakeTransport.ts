@@ -52,6 +52,8 @@ export interface FakeTransport extends Transport {
   onStop: (deadline: number) => Promise<void>
   onClose: (deadline: number) => Promise<void>
   objections: (declaration: Declaration) => readonly string[]
+  /** Replaced by tests: called when a delivery is settled. */
+  onEnd: (id: string, end: End) => void
   closed: number
   connects: number
   deliver(delivery: Partial<Delivery> & { readonly destination?: string }): FakeDelivery
@@ -87,6 +89,7 @@ export function createFakeTransport(capabilities: Partial<Capabilities> = {}): F
     const end = (kind: End): void => {
       ends.push(kind)
       log.push(`${kind} ${id}`)
+      transport.onEnd(id, kind)
     }
     const delivery: FakeDelivery = {
       body: null,
@@ -126,6 +129,7 @@ export function createFakeTransport(capabilities: Partial<Capabilities> = {}): F
     onStop: async () => {},
     onClose: async () => {},
     objections: () => [],
+    onEnd: () => {},
     closed: 0,
     connects: 0,
     check(declaration) {

@@ -176,7 +176,10 @@ describe('a thenable that breaks the rules', () => {
   type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
   const unruly: Readonly<Record<string, { then: Then; end: string }>> = {
     'resolves twice': { then: (resolve) => [resolve(undefined), resolve(undefined)], end: 'handled' },
-    'resolves and rejects': { then: (resolve, reject) => [resolve(undefined), reject(new Error('no'))], end: 'handled' },
+    'resolves and rejects': {
+      then: (resolve, reject) => [resolve(undefined), reject(new Error('no'))],
+      end: 'handled',
+    },
     'throws from then': {
       then: () => {
         throw new Error('no')

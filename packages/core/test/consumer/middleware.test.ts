@@ -121,11 +121,10 @@ describe('a wrong result', () => {
 
 describe('a batch', () => {
   const batchOf = (result: (count: number) => unknown, async: boolean): HandlerRegistration =>
-    onBatch(
-      orderPlaced,
-      (items) => (async ? Promise.resolve(result(items.length)) : result(items.length)) as never,
-      { maxCount: 3, maxWaitMs: 10 },
-    )
+    onBatch(orderPlaced, (items) => (async ? Promise.resolve(result(items.length)) : result(items.length)) as never, {
+      maxCount: 3,
+      maxWaitMs: 10,
+    })
 
   async function runBatch(registration: HandlerRegistration): Promise<{ ends: string[]; dead: number }> {
     const running = await startConsumer({ handlers: [registration] })

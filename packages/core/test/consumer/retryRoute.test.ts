@@ -116,7 +116,9 @@ describe('the ladder', () => {
       running.order('o-1')
       await climb(running, 200)
       const declared = running.transport.subscriptions[0]!.subscription.rungsMs
-      const used = running.transport.sentTo('retry').map(({ target }) => (target as { retry: { delayMs: number } }).retry.delayMs)
+      const used = running.transport
+        .sentTo('retry')
+        .map(({ target }) => (target as { retry: { delayMs: number } }).retry.delayMs)
       expect(used.filter((delay) => !declared.includes(delay))).toEqual([])
       expect(used.length).toBeGreaterThan(0)
     }

@@ -152,7 +152,10 @@ it('completes, discards and dead-letters as the handler says', async () => {
   expect(transport.sent.map(({ name, message }) => [name, message.id, message.headers['posthorn-reason']])).toEqual([
     ['orders.billing.dead', 'aside', 'rejected'],
   ])
-  expect(transport.sent[0]?.message.headers).toMatchObject({ 'posthorn-attempt': '1', 'posthorn-error-message': 'looks odd' })
+  expect(transport.sent[0]?.message.headers).toMatchObject({
+    'posthorn-attempt': '1',
+    'posthorn-error-message': 'looks odd',
+  })
   expect(consumer.health()).toMatchObject({ handled: 1, discarded: 1, deadLettered: 1, inFlight: 0 })
 })
 

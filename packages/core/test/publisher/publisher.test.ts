@@ -19,7 +19,10 @@ import {
 import type { TestKit } from '../fixtures.js'
 import type { Capabilities, Receipt } from '../../src/ports.js'
 
-function createBench(settings: PublisherSettings = {}, capabilities?: Partial<Capabilities>): TestKit & { publisher: Publisher } {
+function createBench(
+  settings: PublisherSettings = {},
+  capabilities?: Partial<Capabilities>,
+): TestKit & { publisher: Publisher } {
   const testKit = createTestKit(capabilities === undefined ? {} : { transport: createFakeTransport(capabilities) })
   const transport = testKit.kit.transport as TestKit['transport']
   return { ...testKit, transport, publisher: makePublisher(testKit.kit, settings) }
@@ -170,7 +173,11 @@ describe('routed', () => {
   })
 
   it('mustRoute of a call wins over the publisher’s, and that over the contract’s kind', async () => {
-    const routedFalse = async (settings: PublisherSettings, options: object, contract = orderPlaced): Promise<unknown> => {
+    const routedFalse = async (
+      settings: PublisherSettings,
+      options: object,
+      contract = orderPlaced,
+    ): Promise<unknown> => {
       const { publisher, transport } = createBench(settings)
       transport.answer = async () => ({ routed: false })
       return publisher.publish(contract as typeof orderPlaced, { orderId: 'o-1' }, options).then(
@@ -216,7 +223,9 @@ describe('invalid messages', () => {
       [publisher.publish(anything, { big: 1n }), 'POSTHORN_UNSERIALIZABLE'],
       [publisher.publish(anything, 'x'.repeat(1_048_576)), 'POSTHORN_TOO_LARGE'],
     ]
-    expect(await Promise.all(cases.map(([published]) => rejectionCode(published)))).toEqual(cases.map(([, code]) => code))
+    expect(await Promise.all(cases.map(([published]) => rejectionCode(published)))).toEqual(
+      cases.map(([, code]) => code),
+    )
     expect(transport.sent).toEqual([])
     expect(publisher.health()).toMatchObject({ failed: cases.length, unconfirmed: 0 })
   })
@@ -241,7 +250,7 @@ describe('invalid messages', () => {
 
   it('validation warn sends invalid data and says so', async () => {
     const { publisher, transport, logger } = createBench({ validation: 'warn' })
-    await publisher.publish(orderPlaced, { orderId: '' })
+    await publisher.publish(orderPlaced, { orderId: 'o-1', amount: 0.5 })
     expect(transport.sent).toHaveLength(1)
     expect(logger.records.map(({ facts }) => facts['event'])).toEqual(['publish.invalid'])
   })
@@ -347,7 +356,9 @@ describe('building', () => {
 
   it('puts the trace into the extension and the hop’s header, and only strings into headers', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-    const { publisher, transport } = createBench({ captureTrace: () => ({ traceparent, tracestate: undefined }) as never })
+    const { publisher, transport } = createBench({
+      captureTrace: () => ({ traceparent, tracestate: undefined }) as never,
+    })
     await publisher.publish(orderPlaced, { orderId: 'o-1' })
     const [sent] = transport.sent
     expect(envelopeOf(sent!).traceparent).toBe(traceparent)
