@@ -44,6 +44,7 @@ async function run(options: DemoCommand): Promise<void> {
   const input = await openInput(options.input)
   if (options.users !== undefined) (await openInput(options.users)).stream.destroy()
   const transports = await findTransports(options)
+  const logger = createShopLogger('shop', 'error')
   let view: ProgressView | undefined
   try {
     const result = await runDemo({
@@ -52,8 +53,11 @@ async function run(options: DemoCommand): Promise<void> {
       signal,
       usersFile: options.users,
       seed: options.seed,
-      logger: createShopLogger('shop', 'error'),
-      onStart: (look) => (view = showProgress(look, input.totalBytes)),
+      logger,
+      onStart(look) {
+        logger.info({ transport: transports.name, input: input.name }, 'The shop runs')
+        view = showProgress(look, input.totalBytes)
+      },
     })
     view?.stop()
     if (result.isInterrupted) throw new Error('interrupted')
@@ -75,7 +79,9 @@ try {
   } else {
     const isOurs = error instanceof ShopError || codeOf(error) !== undefined
     // What has no code is a fault of the demo, and its stack is of use.
-    process.stderr.write(`error: ${isOurs ? `${(error as Error).message} (${(error as ShopError).code})` : inspect(error)}\n`)
+    process.stderr.write(
+      `error: ${isOurs ? `${(error as Error).message} (${(error as ShopError).code})` : inspect(error)}\n`,
+    )
     process.exitCode = couldNotRun
   }
 }

@@ -76,7 +76,7 @@ async function run(which: keyof typeof makers | 'all', options: MainOptions): Pr
     if (!signal.aborted) throw error
   } finally {
     // No requests first, so that nobody publishes into a service that is stopping.
-    await Promise.all(parts.map(({ api }) => api?.server.close()))
+    for (const { api } of parts) await api?.server.close()
     await Promise.all(parts.map(({ service }) => service.stop()))
     transports.close()
   }

@@ -1,24 +1,26 @@
-import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 
 const pieceLength = 65_536
 
 /** Writes text to standard output as fast as the reader takes it; a reader that goes away ends it without an error. */
 export async function writeOut(parts: Iterable<string>): Promise<void> {
-  let isGone = false
-  const onError = (): void => void (isGone = true)
-  process.stdout.on('error', onError)
+  try {
+    await pipeline(Readable.from(inPieces(parts)), process.stdout, { end: false })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  }
+}
+
+/** Fewer, larger writes: a list of rejected lines has many small parts. */
+function* inPieces(parts: Iterable<string>): Generator<string> {
   let piece = ''
   for (const part of parts) {
     piece += part
     if (piece.length < pieceLength) continue
-    await write(piece)
+    yield piece
     piece = ''
-    if (isGone) return
   }
-  await write(piece)
-}
-
-async function write(text: string): Promise<void> {
-  if (process.stdout.write(text)) return
-  await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]).catch(() => {})
+  yield piece
 }

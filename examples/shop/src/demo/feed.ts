@@ -63,14 +63,16 @@ function take({ number, bytes }: InputLine, options: FeedOptions): Promise<void>
   const { ledger, rejections } = options
   if (bytes === undefined) {
     const message = `The line is longer than ${maxLineBytes} bytes`
-    return void rejections.add({ line: number, code: 'SHOP_LINE_TOO_LONG', message })
+    rejections.add({ line: number, code: 'SHOP_LINE_TOO_LONG', message })
+    return undefined
   }
   try {
     const order = parseLine(bytes)
     ledger.opened(number, bytes.length)
     return place(number, order, options)
   } catch (error) {
-    return void reject(number, error, rejections)
+    reject(number, error, rejections)
+    return undefined
   }
 }
 

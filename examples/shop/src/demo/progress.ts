@@ -42,9 +42,7 @@ function showBar(look: () => DemoProgress, totalBytes: number): ProgressView {
 function showLines(look: () => DemoProgress): ProgressView {
   const timer = setInterval(() => {
     const { read, published, handled, deadLettered } = look()
-    process.stderr.write(
-      `read ${read}, published ${published}, handled ${handled}, dead-lettered ${deadLettered}\n`,
-    )
+    process.stderr.write(`read ${read}, published ${published}, handled ${handled}, dead-lettered ${deadLettered}\n`)
   }, quietMs)
   return { stop: () => clearInterval(timer) }
 }

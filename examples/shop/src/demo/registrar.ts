@@ -11,6 +11,8 @@ export interface Registrar {
   ready(userId: string): Promise<void>
   /** Users that are on their way to the order service. */
   readonly pending: number
+  /** Users whose news were confirmed and did not arrive: lost, as an order can be. */
+  readonly late: number
 }
 
 export interface RegistrarOptions {
@@ -24,6 +26,7 @@ export interface RegistrarOptions {
 
 export function createRegistrar({ users, orders, run, signal, patienceMs }: RegistrarOptions): Registrar {
   const pending = new Map<string, Promise<void>>()
+  let late = 0
 
   async function register(userId: string): Promise<void> {
     const id = run.newUserId()
@@ -31,6 +34,7 @@ export function createRegistrar({ users, orders, run, signal, patienceMs }: Regi
     const user = { userId, email: `${id}@shop.example`, registeredAt: new Date().toISOString() }
     await patiently(() => users.register(user, { id }), signal)
     if (await orders.users.whenKnown(userId, patienceMs)) return
+    late += 1
     throw new ShopError('SHOP_USER_LATE', 'The order service did not hear of /userId in time')
   }
 
@@ -47,6 +51,9 @@ export function createRegistrar({ users, orders, run, signal, patienceMs }: Regi
     },
     get pending() {
       return pending.size
+    },
+    get late() {
+      return late
     },
   }
 }

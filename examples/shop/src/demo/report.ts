@@ -4,8 +4,9 @@ import type { DemoResult } from './runDemo.js'
 
 /** Whether nothing was lost and every line has its end. */
 export function addsUp(result: DemoResult): boolean {
-  const { read, published, rejections, handled, deadLettered, lost, isStalled } = result
-  return !isStalled && lost === 0 && read === published + rejections.count && published === handled + deadLettered
+  const { read, published, rejections, handled, deadLettered, lost, lateUsers, isStalled } = result
+  const isComplete = read === published + rejections.count && published === handled + deadLettered
+  return isComplete && lost === 0 && lateUsers === 0 && !isStalled
 }
 
 /** The one object of `--json`, in pieces: a list of rejected lines may be longer than the longest string. */
@@ -70,11 +71,12 @@ function* rejected({ rejections }: DemoResult): Generator<string> {
   yield `and ${shown(rejections.count - listed)} more (--json lists all): ${codes}\n`
 }
 
-function notes({ repeated, tally, missing, isStalled }: DemoResult): string[] {
+function notes({ repeated, tally, missing, lateUsers, isStalled }: DemoResult): string[] {
   const list = missing.slice(0, 20).join(', ')
   return [
     ...(repeated > 0 ? [`Heard again: ${shown(repeated)} (delivery is at least once; nothing was counted twice)`] : []),
     ...(tally.strays > 0 ? [`Cleared away: ${shown(tally.strays)} dead letters of earlier runs`] : []),
+    ...(lateUsers > 0 ? [pc.red(`Lost: the registrations of ${shown(lateUsers)} users`)] : []),
     ...(isStalled ? [pc.red('Nothing moved any more; what was under way counts as lost')] : []),
     ...(missing.length > 0 ? [pc.red(`Lost: the orders of lines ${list}${missing.length > 20 ? ', …' : ''}`)] : []),
   ]

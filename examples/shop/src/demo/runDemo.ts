@@ -47,6 +47,8 @@ export interface DemoResult extends LedgerCounts {
   readonly tally: Tally
   /** Lines of the orders that were lost. */
   readonly missing: readonly number[]
+  /** Users whose registration was confirmed and did not arrive. */
+  readonly lateUsers: number
   readonly isStalled: boolean
   readonly isInterrupted: boolean
 }
@@ -93,7 +95,7 @@ interface Course extends DemoOptions {
   readonly look: () => DemoProgress
 }
 
-type End = Pick<DemoResult, 'durationMs' | 'isStalled' | 'isInterrupted'>
+type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'isStalled' | 'isInterrupted'>
 
 async function throughTheShop(course: Course): Promise<End> {
   const startedAt = performance.now()
@@ -124,7 +126,8 @@ async function throughTheShop(course: Course): Promise<End> {
     signal.removeEventListener('abort', giveUp)
   }
   const durationMs = Math.round(performance.now() - startedAt)
-  return { durationMs, isStalled: stall.signal.aborted, isInterrupted: course.signal.aborted }
+  const { late: lateUsers } = registrar
+  return { durationMs, lateUsers, isStalled: stall.signal.aborted, isInterrupted: course.signal.aborted }
 }
 
 const maxRegistrations = 1_000

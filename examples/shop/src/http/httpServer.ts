@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
-import { codeOf, PosthornError } from '@posthorn/core'
-import type { EnvelopeValidationError, Service } from '@posthorn/core'
+import { codeOf } from '@posthorn/core'
+import type { EnvelopeValidationError, PosthornError, Service } from '@posthorn/core'
 import { maxLineBytes, parseLine } from '../input/parseLine.js'
 import { ShopError } from '../shopError.js'
 

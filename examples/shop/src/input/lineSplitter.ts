@@ -53,8 +53,10 @@ export function createLineSplitter(maxLineBytes: number): LineSplitter {
         if (line !== undefined) lines.push(line)
         start = at + 1
       }
+      if (start < chunk.length) keep(chunk.subarray(start))
       // Copied: the stream may use the memory of its chunk again.
-      if (start < chunk.length) keep(Uint8Array.prototype.slice.call(chunk, start))
+      const part = start < chunk.length ? kept.pop() : undefined
+      if (part !== undefined) kept.push(Buffer.from(part))
       return lines
     },
     end() {

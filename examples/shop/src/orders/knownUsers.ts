@@ -35,7 +35,7 @@ export function createKnownUsers(): KnownUsers {
     add(userId) {
       const key = idKey(userId)
       known.add(key)
-      for (const arrived of [...(waiters.get(key) ?? [])]) arrived()
+      for (const arrived of waiters.get(key) ?? []) arrived()
     },
     whenKnown(userId, patienceMs) {
       const key = idKey(userId)

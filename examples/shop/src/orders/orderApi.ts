@@ -16,7 +16,10 @@ export function createOrderApi(orders: OrderService): FastifyInstance {
     await orders.place(request.body)
     const { orderId } = request.body as OrderPlaced
     const location = `/orders/${encodeURIComponent(orderId)}`
-    return reply.code(202).header('location', location).send({ orderId, status: orders.statusOf(orderId) })
+    return reply
+      .code(202)
+      .header('location', location)
+      .send({ orderId, status: orders.statusOf(orderId) })
   })
   server.get<{ Params: { orderId: string } }>('/orders/:orderId', async (request, reply) => {
     const { orderId } = request.params

@@ -11,8 +11,7 @@ export interface Charge {
 
 /** What the card network answers when it answers at all. */
 export type ChargeAnswer =
-  | { readonly kind: 'paid'; readonly paymentId: string }
-  | { readonly kind: 'declined'; readonly reason: string }
+  { readonly kind: 'paid'; readonly paymentId: string } | { readonly kind: 'declined'; readonly reason: string }
 
 /** A card network that fails now and then, always the same way for the same seed and order. */
 export interface CardNetwork {

@@ -11,7 +11,10 @@ export function createUserApi(users: UserService): FastifyInstance {
     // What is wrong with it is for the contract's schema to say.
     const user = { registeredAt, ...(request.body as object) } as UserRegistered
     await users.register(user)
-    return reply.code(201).header('location', `/users/${encodeURIComponent(user.userId)}`).send(user)
+    return reply
+      .code(201)
+      .header('location', `/users/${encodeURIComponent(user.userId)}`)
+      .send(user)
   })
   server.get<{ Params: { userId: string } }>('/users/:userId', async (request, reply) => {
     const user = users.find(request.params.userId)

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+import { addsUp, jsonOf, tableOf } from '../../src/demo/report.js'
+import { createRejections } from '../../src/demo/rejections.js'
+import type { DemoResult } from '../../src/demo/runDemo.js'
+
+function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
+  const rejections = createRejections()
+  for (let line = 1; line <= rejected; line += 1) rejections.add({ line, code: 'SHOP_NOT_JSON', message: 'no "JSON"' })
+  return {
+    transport: 'memory',
+    read: 10,
+    published: 8,
+    rejections,
+    handled: 7,
+    deadLettered: 1,
+    lost: 0,
+    retried: 3,
+    repeated: 0,
+    durationMs: 1_234,
+    tally: { paid: 5, declined: 2, reasons: new Map([['nonRetryable', 1]]), strays: 0 },
+    missing: [],
+    lateUsers: 0,
+    isStalled: false,
+    isInterrupted: false,
+    ...changes,
+  }
+}
+
+describe('a run adds up', () => {
+  test('when every line and every order has its end', () => {
+    expect(addsUp(resultOf())).toBe(true)
+    expect(addsUp(resultOf({ read: 0, published: 0, handled: 0, deadLettered: 0 }, 0))).toBe(true)
+  })
+
+  test.each([
+    ['an order is lost', { handled: 6, lost: 1 }],
+    ['a line is neither published nor rejected', { read: 11 }],
+    ['an order is counted twice', { handled: 8, lost: -1 }],
+    ['nothing moved any more', { isStalled: true }],
+    ['a registration did not arrive', { lateUsers: 1 }],
+  ])('not when %s', (_what, changes) => {
+    expect(addsUp(resultOf(changes))).toBe(false)
+  })
+})
+
+test('the JSON is one object on one line, with exactly the fields that were promised', () => {
+  const text = [...jsonOf(resultOf())].join('')
+  expect(text.indexOf('\n')).toBe(text.length - 1)
+  expect(JSON.parse(text)).toEqual({
+    transport: 'memory',
+    read: 10,
+    published: 8,
+    rejected: [
+      { line: 1, code: 'SHOP_NOT_JSON', message: 'no "JSON"' },
+      { line: 2, code: 'SHOP_NOT_JSON', message: 'no "JSON"' },
+    ],
+    handled: 7,
+    retried: 3,
+    deadLettered: 1,
+    lost: 0,
+    durationMs: 1_234,
+  })
+})
+
+describe('the table', () => {
+  test('names the lines that were rejected and those whose orders were lost', () => {
+    const text = [...tableOf(resultOf({ handled: 6, lost: 1, missing: [77] }))].join('')
+    expect(text).toContain('SHOP_NOT_JSON')
+    expect(text).toContain('lines 77')
+    expect(text).toContain('does not add up')
+  })
+
+  test('lists the first rejections and counts the rest', () => {
+    const text = [...tableOf(resultOf({ read: 1_008 }, 1_000))].join('')
+    expect(text).toContain('and 960 more')
+    expect(text.split('\n').length).toBeLessThan(70)
+  })
+})

@@ -1,0 +1,214 @@
+import { Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { silentLogger } from '@posthorn/core'
+import type { Transport } from '@posthorn/core'
+import { createMemory, createMemoryBroker } from '@posthorn/memory'
+import { findTransports } from '../../src/broker/transports.js'
+import type { Transports } from '../../src/broker/transports.js'
+import { addsUp } from '../../src/demo/report.js'
+import { runDemo } from '../../src/demo/runDemo.js'
+import type { DemoOptions, DemoResult } from '../../src/demo/runDemo.js'
+import { orderIdWith, soundOrder } from '../shopFixture.js'
+
+type Send = Transport['send']
+
+/** A memory transport whose `send` goes through a function that may do something else. */
+async function tampered(tamper: (send: Send) => Send): Promise<Transports> {
+  const transports = await findTransports({ transport: 'memory' })
+  return {
+    ...transports,
+    create() {
+      const transport = transports.create()
+      return { ...transport, send: tamper((...args) => transport.send(...args)) }
+    },
+  }
+}
+
+function orders(count: number, changes: object = {}): string {
+  return Array.from({ length: count }, (_, index) =>
+    JSON.stringify(soundOrder({ orderId: `o-${index}`, userId: `u-${index % 10}`, ...changes })),
+  ).join('\n')
+}
+
+async function demo(text: string | Readable, options: Partial<DemoOptions> = {}): Promise<DemoResult> {
+  const stream = typeof text === 'string' ? Readable.from([Buffer.from(text)]) : text
+  return runDemo({
+    transports: await findTransports({ transport: 'memory' }),
+    input: { name: 'test', totalBytes: undefined, stream },
+    seed: 7,
+    logger: silentLogger,
+    signal: new AbortController().signal,
+    stallMs: 10_000,
+    ...options,
+  })
+}
+
+describe.concurrent('a run', () => {
+  test('ends each order in its own way, and adds up', async () => {
+    const ids = (['fine', 'slow', 'busy', 'down', 'declined', 'unusable', 'lost'] as const).map((fate) =>
+      orderIdWith(fate),
+    )
+    const result = await demo(ids.map((orderId) => JSON.stringify(soundOrder({ orderId }))).join('\n'))
+    expect(result).toMatchObject({ read: 7, published: 7, handled: 5, deadLettered: 2, lost: 0, repeated: 0 })
+    expect(result.retried).toBe(1 + 2 + 3 + 3)
+    expect(result.tally).toMatchObject({ paid: 4, declined: 1 })
+    expect(Object.fromEntries(result.tally.reasons)).toEqual({ nonRetryable: 1, retriesExhausted: 1 })
+    expect(addsUp(result)).toBe(true)
+  })
+
+  test('comes to the same with the same seed, and to something else with another', async () => {
+    const facts = async (seed: number): Promise<unknown> => {
+      const { handled, deadLettered, retried, tally } = await demo(orders(300), { seed })
+      return { handled, deadLettered, retried, paid: tally.paid }
+    }
+    const [first, again, other] = await Promise.all([facts(7), facts(7), facts(8)])
+    expect(again).toEqual(first)
+    expect(other).not.toEqual(first)
+  })
+
+  test('publishes an order that is there twice twice, and follows both', async () => {
+    const order = JSON.stringify(soundOrder())
+    const result = await demo(`${order}\n${order}`)
+    expect(result).toMatchObject({ read: 2, published: 2, handled: 2, lost: 0, repeated: 0 })
+  })
+
+  test('takes orders whose ids cannot travel as attributes', async () => {
+    const order = (orderId: string): string => JSON.stringify(soundOrder({ orderId, userId: `${orderId}\u0001` }))
+    const result = await demo([order('a\u0000'), order('\ud800'), order('x'.repeat(5_000))].join('\n'))
+    expect(result).toMatchObject({ read: 3, published: 3, lost: 0 })
+  })
+
+  test('takes an order of exactly one mebibyte', async () => {
+    const [start, end] = [JSON.stringify(soundOrder({ note: '' })).slice(0, -2), '"}']
+    const line = start + 'x'.repeat(1_048_576 - start.length - end.length) + end
+    const result = await demo(`${line}\n${line.replace('"x', '"xx')}`)
+    expect(result).toMatchObject({ read: 2, published: 1, handled: 1, lost: 0 })
+    expect([...result.rejections]).toMatchObject([{ line: 2, code: 'SHOP_LINE_TOO_LONG' }])
+  })
+
+  test('has more orders than may be under way at once', async () => {
+    const result = await demo(orders(12_000))
+    expect(result).toMatchObject({ read: 12_000, published: 12_000, lost: 0 })
+    expect(addsUp(result)).toBe(true)
+  })
+})
+
+describe.concurrent('a broker that loses', () => {
+  const isOrder = (type: string): boolean => type.includes('order.placed')
+
+  test('a confirmed order is found out, with its line', async () => {
+    let lost = 0
+    const transports = await tampered((send) => async (target, message, options) => {
+      const isFirstSend = 'destination' in target && isOrder(message.type)
+      if (isFirstSend && Buffer.from(message.body ?? []).includes('"o-5"') && (lost += 1) > 0) return { routed: true }
+      return send(target, message, options)
+    })
+    const result = await demo(orders(20), { transports, stallMs: 1_500 })
+    expect(lost).toBe(1)
+    expect(result).toMatchObject({ read: 20, published: 20, lost: 1, missing: [6], isStalled: true })
+    expect(addsUp(result)).toBe(false)
+  })
+
+  test.each([
+    ['retries', 'retry'],
+    ['dead letters', 'dead'],
+  ])('%s is found out', async (_what, kind) => {
+    const transports = await tampered(
+      (send) => async (target, message, options) =>
+        kind in target ? { routed: true } : send(target, message, options),
+    )
+    const orderId = orderIdWith('lost')
+    const result = await demo(JSON.stringify(soundOrder({ orderId })), { transports, stallMs: 1_500 })
+    expect(result).toMatchObject({ published: 1, handled: 0, deadLettered: 0, lost: 1 })
+    expect(addsUp(result)).toBe(false)
+  })
+
+  test('what the payment worker tells is found out', async () => {
+    const transports = await tampered(
+      (send) => async (target, message, options) =>
+        message.type.includes('order.paid') ? { routed: true } : send(target, message, options),
+    )
+    const result = await demo(orders(1), { transports, stallMs: 1_000 })
+    expect(result).toMatchObject({ published: 1, handled: 0, lost: 1 })
+  })
+
+  test('the news of a user makes the order be rejected and the run not add up', async () => {
+    const transports = await tampered(
+      (send) => async (target, message, options) =>
+        message.type.includes('user.registered') ? { routed: true } : send(target, message, options),
+    )
+    const result = await demo(orders(1), { transports, stallMs: 500 })
+    expect(result).toMatchObject({ published: 0, lateUsers: 1 })
+    expect(addsUp(result)).toBe(false)
+  })
+})
+
+describe.concurrent('a broker that repeats', () => {
+  test('orders makes nothing count twice', async () => {
+    const transports = await tampered((send) => async (target, message, options) => {
+      if ('destination' in target) await send(target, message, options)
+      return send(target, message, options)
+    })
+    const result = await demo(orders(50), { transports })
+    expect(result).toMatchObject({ read: 50, published: 50, lost: 0 })
+    expect(result.repeated).toBeGreaterThan(0)
+    expect(addsUp(result)).toBe(true)
+  })
+
+  test('what an earlier run left behind is not taken for ours', async () => {
+    const transports = await findTransports({ transport: 'memory' })
+    const kept = { ...transports, close: () => {} }
+    // The first run is stopped while its orders are on their way.
+    const stop = new AbortController()
+    const stream = new Readable({ read() {} })
+    stream.push(`${orders(400)}\n`)
+    const first = demo(stream, {
+      transports: kept,
+      signal: stop.signal,
+      onStart: (look) => {
+        const timer = setInterval(() => {
+          if (look().published < 200) return
+          clearInterval(timer)
+          stop.abort()
+        }, 1)
+      },
+    })
+    expect(await first).toMatchObject({ isInterrupted: true })
+    const second = await demo(orders(30), { transports: kept })
+    expect(second).toMatchObject({ read: 30, published: 30, lost: 0, repeated: 0 })
+    expect(addsUp(second)).toBe(true)
+    transports.close()
+  })
+})
+
+test('a run whose publishes fail for a while goes on with the same ids', async () => {
+  const seen = new Set<string>()
+  const broker = createMemoryBroker({ maxMessages: 20 }) // Full again and again: refused, and published again.
+  const transports: Transports = {
+    name: 'memory',
+    create() {
+      const transport = createMemory({ broker })
+      return {
+        ...transport,
+        send(target, message, options) {
+          if ('destination' in target && message.type.includes('order.placed')) seen.add(message.id)
+          return transport.send(target, message, options)
+        },
+      }
+    },
+    close: () => broker.close(),
+  }
+  const result = await demo(orders(60), { transports })
+  expect(result).toMatchObject({ read: 60, lost: 0 })
+  expect(seen.size).toBe(60)
+  expect(addsUp(result)).toBe(true)
+})
+
+test('a run that is stopped ends soon, though its input is still open', async () => {
+  const stop = new AbortController()
+  const stream = new Readable({ read() {} })
+  stream.push(`${orders(5)}\n`)
+  const result = await demo(stream, { signal: stop.signal, onStart: () => void setTimeout(() => stop.abort(), 50) })
+  expect(result.isInterrupted).toBe(true)
+  expect(stream.destroyed).toBe(true)
+})

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { FastifyInstance } from 'fastify'
+import { createOrderApi } from '../../src/orders/orderApi.js'
+import { createUserApi } from '../../src/users/userApi.js'
+import { soundOrder, soundUser, startShop } from '../shopFixture.js'
+
+let shop: Awaited<ReturnType<typeof startShop>>
+let orderApi: FastifyInstance
+let userApi: FastifyInstance
+
+beforeEach(async () => {
+  shop = await startShop()
+  orderApi = createOrderApi(shop.orders)
+  userApi = createUserApi(shop.users)
+})
+afterEach(async () => {
+  await Promise.all([orderApi.close(), userApi.close()])
+  await shop[Symbol.asyncDispose]()
+})
+
+const post = (api: FastifyInstance, url: string, body: unknown): ReturnType<FastifyInstance['inject']> =>
+  api.inject({
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'application/json' },
+    payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+  })
+
+describe('the user API', () => {
+  test('registers a user and shows it', async () => {
+    const { registeredAt: _, ...user } = soundUser
+    const created = await post(userApi, '/users', user)
+    expect([created.statusCode, created.headers['location']]).toEqual([201, '/users/u-1'])
+    const found = await userApi.inject('/users/u-1')
+    expect([found.statusCode, found.json()]).toEqual([200, created.json()])
+    expect((await userApi.inject('/users/u-2')).statusCode).toBe(404)
+  })
+
+  test.each([{ userId: 'u-1' }, { userId: '', email: 'a@b.example' }, { userId: 'u', email: 'nowhere' }, [], null, 5])(
+    'refuses %j with the places that are wrong',
+    async (user) => {
+      const answer = await post(userApi, '/users', user)
+      expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
+      expect(answer.json().issues).not.toHaveLength(0)
+    },
+  )
+})
+
+describe('the order API', () => {
+  test('takes an order of a user who registered a moment ago', async () => {
+    const [registered, placed] = await Promise.all([
+      post(userApi, '/users', soundUser),
+      post(orderApi, '/orders', soundOrder()),
+    ])
+    expect([registered.statusCode, placed.statusCode]).toEqual([201, 202])
+    expect(placed.json()).toEqual({ orderId: 'o-1', status: 'placed' })
+    expect((await orderApi.inject('/orders/o-1')).json()).toEqual({ orderId: 'o-1', status: 'placed' })
+    expect((await orderApi.inject('/orders/o-2')).statusCode).toBe(404)
+  })
+
+  test('refuses an order of a user whom nobody knows', async () => {
+    const answer = await post(orderApi, '/orders', soundOrder({ userId: 'nobody' }))
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'SHOP_UNKNOWN_USER'])
+    expect(answer.body).not.toContain('nobody')
+  })
+
+  test('refuses an invalid order with the places that are wrong', async () => {
+    shop.orders.users.add('u-1')
+    const answer = await post(orderApi, '/orders', soundOrder({ currency: 'GBP' }))
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
+    expect(answer.json().issues).toMatchObject([{ pointer: '/data/currency', keyword: 'enum' }])
+    expect((await orderApi.inject('/orders/o-1')).statusCode).toBe(404)
+  })
+
+  test.each([
+    ['words', 'hello', 400, 'SHOP_NOT_JSON'],
+    ['__proto__', '{"__proto__":{}}', 400, 'POSTHORN_FORBIDDEN_KEY'],
+    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'SHOP_NOT_UTF8'],
+    ['too many levels', '['.repeat(100), 400, 'POSTHORN_TOO_DEEP'],
+    ['more than a megabyte', `"${'x'.repeat(1_048_576)}"`, 413, 'FST_ERR_CTP_BODY_TOO_LARGE'],
+  ])('refuses %s', async (_what, body, status, code) => {
+    const answer = await post(orderApi, '/orders', body)
+    expect([answer.statusCode, answer.json().code]).toEqual([status, code])
+  })
+
+  test('says that it cannot take orders once its service has stopped, and that trying again may help', async () => {
+    shop.orders.users.add('u-1')
+    expect((await orderApi.inject('/health')).statusCode).toBe(200)
+    await shop.orders.service.stop()
+    expect((await orderApi.inject('/health')).statusCode).toBe(503)
+    const answer = await post(orderApi, '/orders', soundOrder())
+    expect([answer.statusCode, answer.json().code]).toEqual([503, 'POSTHORN_STOPPED'])
+    expect(answer.headers['retry-after']).toBe('1')
+  })
+})
