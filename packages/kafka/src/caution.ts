@@ -1,8 +1,9 @@
-import { runningMetadata } from './crashRecord.js'
+import type { CrashRecord } from './crashRecord.js'
 import type { Turns } from './turns.js'
 
 export interface CautionParts {
   readonly turns: Turns
+  readonly record: CrashRecord
   /** Where the process before died, perhaps. */
   readonly head: number
   /** How often processes have died there. */
@@ -59,8 +60,11 @@ export class Caution {
 
   /** What a commit at this offset says while we run, and `ifClean` when we let go of it alive: then we do not count. */
   metadata(offset: number, ifClean: boolean): string | undefined {
-    if (offset !== this.#parts.head) return undefined
-    return runningMetadata(offset, this.#counted && !ifClean ? this.#parts.starts : this.#parts.starts - 1)
+    const { head, starts, record } = this.#parts
+    if (offset !== head) return undefined
+    // The count before ours, for whoever comes next to count on: it must not look like our own.
+    if (ifClean || !this.#counted) return record.left(head, starts - 1)
+    return record.running(head, starts)
   }
 
   async #clear(offset: number): Promise<void> {

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock, Logger, SendOptions, TransportContext, TransportHealth } from '@posthorn/core/adapter'
 import { byDeadline, repeat } from './byDeadline.js'
+import { createCrashRecord } from './crashRecord.js'
 import type { CreateDriver, KafkaDriver } from './driver/driver.js'
-import { DriverError, isPassing } from './driver/driverError.js'
+import { isPassing } from './driver/driverError.js'
+import type { DriverError } from './driver/driverError.js'
 import { connectError, endedError } from './errorMapping.js'
 import { createKafkaSender } from './kafkaSender.js'
 import type { KafkaSender } from './kafkaSender.js'
@@ -131,6 +134,7 @@ export class Connection {
         topology,
         settings,
         turns: createTurns(clock),
+        record: createCrashRecord(randomUUID().slice(0, 8)),
         clock,
         logger,
         onRebuild,

@@ -7,21 +7,34 @@ import type { CommittedOffset } from './driver/driver.js'
  */
 const version = 1
 
-/** Metadata of a commit by a process that goes on: if it is still there at the next start, this process has died. */
-export function runningMetadata(head: number, starts: number): string {
-  return JSON.stringify({ v: version, head, starts })
+/** What one process writes into the metadata of its commits, and reads from those of others. */
+export interface CrashRecord {
+  /** Of a process that goes on: if another one finds it, this one has died. */
+  running(head: number, starts: number): string
+  /** Of a process that lets go of the partition alive. */
+  readonly clean: string
+  /** The same, but it found others dead on the head, and did not get past it: whoever comes next counts on. */
+  left(head: number, starts: number): string
+  /** How often the head at this offset was started on before; undefined when nobody died on it. */
+  startsOf(committed: CommittedOffset): number | undefined
 }
 
-/** Metadata of a commit by a process that lets go of the partition alive. */
-export const cleanMetadata: string = JSON.stringify({ v: version })
-
-/** How often the head at this offset was started on before; undefined when nobody died on it. */
-export function startsOf({ offset, metadata }: CommittedOffset): number | undefined {
-  const record = parse(metadata)
-  // Reset by a tool, or written by another client or version: not ours to judge.
-  if (record?.['v'] !== version || record['head'] !== offset) return undefined
-  const { starts } = record
-  return typeof starts === 'number' && Number.isInteger(starts) && starts >= 0 ? starts : undefined
+/** `by` tells this process from all others. */
+export function createCrashRecord(by: string): CrashRecord {
+  return {
+    running: (head, starts) => JSON.stringify({ v: version, head, starts, by }),
+    clean: JSON.stringify({ v: version }),
+    left: (head, starts) => JSON.stringify({ v: version, head, starts }),
+    startsOf({ offset, metadata }) {
+      const record = parse(metadata)
+      // Reset by a tool, or written by another client or version: not ours to judge.
+      if (record?.['v'] !== version || record['head'] !== offset) return undefined
+      // Our own: the partition went and came back, or the answer to a commit was lost.
+      if (record['by'] === by) return undefined
+      const { starts } = record
+      return typeof starts === 'number' && Number.isInteger(starts) && starts >= 0 ? starts : undefined
+    },
+  }
 }
 
 function parse(metadata: string): Record<string, unknown> | undefined {

@@ -1,6 +1,7 @@
 import { resourceNames } from '@posthorn/core/adapter'
 import type { Clock, Delivery, Logger, Subscription, TimerHandle } from '@posthorn/core/adapter'
 import { byDeadline } from './byDeadline.js'
+import type { CrashRecord } from './crashRecord.js'
 import type { KafkaDriver } from './driver/driver.js'
 import { textOf } from './errorMapping.js'
 import { createHandOff } from './handOff.js'
@@ -18,6 +19,7 @@ export interface SubscriberParts {
   readonly topology: Topology
   readonly settings: Settings
   readonly turns: Turns
+  readonly record: CrashRecord
   readonly clock: Clock
   readonly logger: Logger
   /** A consumer was replaced. */
@@ -108,7 +110,7 @@ export class GroupSubscription {
 
   async #consume(topic: string, partitions: number): Promise<void> {
     if (this.#isStopped || this.#consumers.has(topic)) return
-    const { driver, settings, turns, clock, logger, onRebuild } = this.#parts
+    const { driver, settings, turns, record, clock, logger, onRebuild } = this.#parts
     const consumer = new TopicConsumer({
       topic,
       groupId: this.#groupIdOf(topic),
@@ -117,6 +119,7 @@ export class GroupSubscription {
       maxInFlight: this.#subscription.maxInFlight,
       handOff: this.#handOff,
       turns,
+      record,
       driver,
       settings,
       clock,

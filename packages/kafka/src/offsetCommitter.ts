@@ -77,7 +77,8 @@ export function createOffsetCommitter(parts: CommitterParts): OffsetCommitter {
     }))
     try {
       await parts.commit(offsets)
-      for (const [index, queue] of queues.entries()) queue.committed = offsets[index]!.offset
+      // After a last word, the next one that runs has to be written again, wherever it stands.
+      if (!ifClean) for (const [index, queue] of queues.entries()) queue.committed = offsets[index]!.offset
       failures = 0
       return true
     } catch (error) {

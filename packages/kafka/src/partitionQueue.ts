@@ -1,7 +1,7 @@
 import { fullJitter } from '@posthorn/core/adapter'
 import type { Clock, Delivery } from '@posthorn/core/adapter'
 import type { Caution } from './caution.js'
-import { cleanMetadata, runningMetadata } from './crashRecord.js'
+import type { CrashRecord } from './crashRecord.js'
 import type { FetchedBatch, FetchedRecord } from './driver/driver.js'
 import { LowWaterMark } from './lowWaterMark.js'
 import type { Tracked } from './lowWaterMark.js'
@@ -24,6 +24,7 @@ export interface QueueParts {
   /** For a retry topic: when its messages are due. */
   readonly pause: RungPause | undefined
   readonly maxUncommittedCount: number
+  readonly record: CrashRecord
   readonly clock: Clock
   readonly inFlight: InFlightCount
   /** False while it is not known whether the partition stays ours. */
@@ -149,8 +150,9 @@ export class PartitionQueue {
 
   /** What a commit of the mark says: that we are alive on it, or that we let go of it alive. */
   metadata(ifClean: boolean): string {
+    const { record } = this.#parts
     const mark = this.mark!
-    return this.#caution?.metadata(mark, ifClean) ?? (ifClean ? cleanMetadata : runningMetadata(mark, 0))
+    return this.#caution?.metadata(mark, ifClean) ?? (ifClean ? record.clean : record.running(mark, 0))
   }
 
   /** Hands over nothing more; what was handed over can still be settled. */

@@ -1,6 +1,6 @@
 import type { Logger } from '@posthorn/core/adapter'
 import type { CommittedOffset, KafkaDriver, LogOffsets } from './driver/driver.js'
-import { startsOf } from './crashRecord.js'
+import type { CrashRecord } from './crashRecord.js'
 
 /** Where a group begins with a partition. */
 export interface PartitionStart {
@@ -15,10 +15,10 @@ export interface PartitionStart {
  */
 export async function readStarts(
   driver: Pick<KafkaDriver, 'committed' | 'logOffsets'>,
-  source: { readonly topic: string; readonly groupId: string },
+  source: { readonly topic: string; readonly groupId: string; readonly record: CrashRecord },
   logger: Logger,
 ): Promise<(partition: number) => PartitionStart> {
-  const { topic, groupId } = source
+  const { topic, groupId, record } = source
   const [committed, log] = await Promise.all([driver.committed(groupId, topic), driver.logOffsets(topic)])
   return (partition) => {
     const found = committed.get(partition)
@@ -26,7 +26,7 @@ export async function readStarts(
     if (found === undefined) return { offset: ends?.low ?? 0, starts: undefined }
     warnIfLost(found, ends, { logger, facts: { topic, groupId, partition } })
     if (ends !== undefined && found.offset < ends.low) return { offset: ends.low, starts: undefined }
-    return { offset: found.offset, starts: startsOf(found) }
+    return { offset: found.offset, starts: record.startsOf(found) }
   }
 }
 

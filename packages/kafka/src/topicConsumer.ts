@@ -3,7 +3,7 @@ import { pauseFor, repeat } from './byDeadline.js'
 import { Caution } from './caution.js'
 import { superviseConsumer } from './consumerSupervisor.js'
 import type { ConsumerSupervisor } from './consumerSupervisor.js'
-import { runningMetadata } from './crashRecord.js'
+import type { CrashRecord } from './crashRecord.js'
 import type { FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
 import { DriverError, isPassing } from './driver/driverError.js'
 import { textOf } from './errorMapping.js'
@@ -27,6 +27,7 @@ export interface TopicConsumerParts {
   readonly maxInFlight: number
   readonly handOff: HandOff
   readonly turns: Turns
+  readonly record: CrashRecord
   readonly driver: KafkaDriver
   readonly settings: Settings
   readonly clock: Clock
@@ -212,11 +213,12 @@ export class TopicConsumer {
   }
 
   #add(partition: number): PartitionQueue {
-    const { topic, pause, settings, clock, handOff } = this.#parts
+    const { topic, pause, record, settings, clock, handOff } = this.#parts
     const queue = new PartitionQueue({
       topic,
       partition,
       pause,
+      record,
       maxUncommittedCount: settings.maxUncommittedCount,
       clock,
       inFlight: handOff,
@@ -263,19 +265,20 @@ export class TopicConsumer {
     const offsets: OffsetToCommit[] = []
     for (const { partition } of opening) {
       const { offset, starts } = startOf(partition)
-      if (starts === undefined) offsets.push({ partition, offset, metadata: runningMetadata(offset, 0) })
+      if (starts === undefined) offsets.push({ partition, offset, metadata: this.#parts.record.running(offset, 0) })
     }
     if (offsets.length > 0) await this.#commit(offsets)
   }
 
   #cautionFor(queue: PartitionQueue, { offset, starts }: PartitionStart): Caution {
-    const { turns, handOff, topic, logger } = this.#parts
+    const { turns, record, handOff, topic, logger } = this.#parts
     logger.info(
       { event: 'kafka.crashed', topic, partition: queue.partition, offset, starts },
       'The process that had this partition before did not let go of it: going on one message at a time',
     )
     return new Caution({
       turns,
+      record,
       head: offset,
       starts: (starts ?? 0) + 1,
       write: () => this.#write(queue),

@@ -21,9 +21,13 @@ interface Session {
   readonly client: KafkajsClient
   readonly admin: Admin
   readonly connected: Promise<void>
+  underWay: number
+  hasFailed: boolean
 }
 
 export function createKafkajsAdmin(settings: DriverSettings): KafkajsAdmin {
+  /** Those that have failed too, as long as somebody waits for them. */
+  const sessions = new Set<Session>()
   let session: Session | undefined
   let ended = false
 
@@ -31,23 +35,35 @@ export function createKafkajsAdmin(settings: DriverSettings): KafkajsAdmin {
     if (ended) throw new DriverError({ kind: 'closed', message: 'The driver is closed', written: 'no' })
     const client = createKafkajsClient(settings, { retries: 2 })
     const admin = client.kafka.admin()
-    session = { client, admin, connected: admin.connect() }
+    session = { client, admin, connected: admin.connect(), underWay: 0, hasFailed: false }
+    sessions.add(session)
     return session
+  }
+
+  function discard(old: Session): void {
+    sessions.delete(old)
+    old.connected.catch(() => {})
+    old.admin.disconnect().catch(() => {})
+    old.client.sockets.end()
   }
 
   /**
    * A failure costs the session: kafkajs keeps asking for every topic it was once asked for, and fails each request
-   * when one of them is gone.
+   * when one of them is gone. Other questions that are under way are still answered.
    */
   async function ask<T>(doing: string, question: (admin: Admin) => Promise<T>): Promise<T> {
     const current = session ?? open()
+    current.underWay += 1
     try {
       await current.connected
       return await question(current.admin)
     } catch (error) {
+      current.hasFailed = true
       if (session === current) session = undefined
-      discard(current)
       throw toDriverError(error, doing)
+    } finally {
+      current.underWay -= 1
+      if (current.hasFailed && current.underWay === 0) discard(current)
     }
   }
 
@@ -68,15 +84,9 @@ export function createKafkajsAdmin(settings: DriverSettings): KafkajsAdmin {
     logOffsets: (topic) => ask(`Reading the offsets of topic ${topic}`, (admin) => readLogOffsets(admin, topic)),
     end() {
       ended = true
-      if (session !== undefined) discard(session)
+      for (const left of sessions) discard(left)
     },
   }
-}
-
-/** Ends it politely; the sockets go first when the broker is not there to answer. */
-function discard({ client, admin }: Session): void {
-  admin.disconnect().catch(() => {})
-  client.sockets.end()
 }
 
 async function countPartitions(admin: Admin, topic: string): Promise<number> {

@@ -65,5 +65,5 @@ function saslOf({ sasl }: DriverSettings): SASLOptions | undefined {
     return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token() }) }
   }
   const { mechanism, username, password } = sasl
-  return { mechanism, username, password } as SASLOptions
+  return { mechanism, username, password }
 }

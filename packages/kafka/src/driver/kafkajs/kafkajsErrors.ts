@@ -92,7 +92,7 @@ function innermost(error: unknown): KafkajsError | undefined {
     else if (cause instanceof Error) found = cause
     else break
   }
-  return found instanceof Error ? (found as KafkajsError) : undefined
+  return found instanceof Error ? found : undefined
 }
 
 function kindOf(error: KafkajsError | undefined, type: string | undefined): DriverErrorKind {

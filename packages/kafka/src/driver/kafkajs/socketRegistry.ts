@@ -45,6 +45,8 @@ export function createSocketRegistry(): SocketRegistry {
         },
       })
       sockets.add(socket)
+      // kafkajs lets go of a closed socket again with each attempt, which Node.js would take for a leak.
+      socket.setMaxListeners(0)
       socket.setNoDelay(true)
       socket.setKeepAlive(true, keepAliveMs)
       // A late error of a socket that kafkajs has let go must not end the process.
