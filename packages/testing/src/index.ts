@@ -1,6 +1,10 @@
 /* The door for authors of tests. */
 export { conformanceCases } from './conformance/conformanceCases.js'
 export type { ConformanceCase, ConformanceSetup, ConformanceTiming } from './conformance/conformanceCase.js'
+export type { Published } from './harness/capture.js'
+export { createHarness, createHarnessOf } from './harness/harness.js'
+export type { AppHarness, AppsHarness, Harness, HarnessOptions, Surroundings, Testable } from './harness/harness.js'
+export { NotIdleError } from './harness/idle.js'
 export { allLies, lyingTransport } from './lies/lyingTransport.js'
 export type { Lie, LyingOptions } from './lies/lyingTransport.js'
 export { createDeadLetterProbe } from './probes/deadLetterProbe.js'

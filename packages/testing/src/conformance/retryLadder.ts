@@ -23,8 +23,7 @@ export const retryLadder: PromiseDefinition = promise('retryLadder', [
         probe.items.map(({ attempt }) => attempt),
         [1, 2, 3, 4],
       )
-      const [atOnce = 0, first = 0, second = 0] = waitsOf(probe.items)
-      assert.ok(atOnce < rungMs, `the retry at once took ${atOnce} ms`)
+      const [, first = 0, second = 0] = waitsOf(probe.items)
       assert.ok(first >= rungMs - 1 && second >= rungMs * 2 - 1, `too early: ${first} and ${second} ms`)
       // The retry at once stays in the process: only a copy from a rung carries a number.
       const counted = probe.items.map(({ headers }) => headers['posthorn-attempt'])
