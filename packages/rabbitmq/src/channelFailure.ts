@@ -1,3 +1,4 @@
+import { codeOf } from '@posthorn/core/adapter'
 import type { ErrorCode } from '@posthorn/core/adapter'
 import { replyCodeOf, replyCodes, textOf } from './errorMapping.js'
 import { contentOf } from './messageMapping.js'
@@ -50,40 +51,39 @@ async function culpritTest(
   error: Error,
   findMissing: FindMissing,
 ): Promise<CulpritTest | undefined> {
-  const text = textOf(error)
-  switch (replyCodeOf(error)) {
-    case replyCodes.notFound: {
-      const exchanges = new Set(inFlight.map((pending) => pending.address.exchange).filter((name) => name !== ''))
-      const missing = await findMissing([...exchanges])
-      return {
-        code: 'POSTHORN_PUBLISH_NO_DESTINATION',
-        what: 'has no destination: its exchange does not exist. Create it, or use topology "apply"',
-        test: (pending) => missing.has(pending.address.exchange),
-        each: false,
-      }
-    }
-    case replyCodes.accessRefused: {
-      const exchange = /exchange '([^']*)'/.exec(text)?.[1]
-      if (exchange === undefined) return undefined
-      return {
-        code: 'POSTHORN_PUBLISH_FAILED',
-        what: 'was refused: the user may not publish to its exchange. Grant the permission',
-        test: (pending) => pending.address.exchange === exchange,
-        each: false,
-      }
-    }
-    case replyCodes.preconditionFailed: {
-      const limit = /message size \d+ is larger than configured max size (\d+)/.exec(text)?.[1]
-      if (limit === undefined) return undefined
-      return {
-        code: 'POSTHORN_PUBLISH_TOO_LARGE',
-        what: `is larger than the ${limit} bytes that the broker takes. Store the data elsewhere and send "dataref"`,
-        test: (pending) => pending.message !== undefined && contentOf(pending.message).length > Number(limit),
-        each: true,
-      }
-    }
-    default:
-      return undefined
+  const code = replyCodeOf(error)
+  if (code === replyCodes.accessRefused) return testForExchange(error)
+  if (code === replyCodes.preconditionFailed) return testForSize(error)
+  if (code !== replyCodes.notFound) return undefined
+  const exchanges = new Set(inFlight.map((pending) => pending.address.exchange).filter((name) => name !== ''))
+  const missing = await findMissing([...exchanges])
+  return {
+    code: 'POSTHORN_PUBLISH_NO_DESTINATION',
+    what: 'has no destination: its exchange does not exist. Create it, or use topology "apply"',
+    test: (pending) => missing.has(pending.address.exchange),
+    each: false,
+  }
+}
+
+function testForExchange(error: Error): CulpritTest | undefined {
+  const exchange = /exchange '([^']*)'/.exec(textOf(error))?.[1]
+  if (exchange === undefined) return undefined
+  return {
+    code: 'POSTHORN_PUBLISH_FAILED',
+    what: 'was refused: the user may not publish to its exchange. Grant the permission',
+    test: (pending) => pending.address.exchange === exchange,
+    each: false,
+  }
+}
+
+function testForSize(error: Error): CulpritTest | undefined {
+  const limit = /message size \d+ is larger than configured max size (\d+)/.exec(textOf(error))?.[1]
+  if (limit === undefined) return undefined
+  return {
+    code: 'POSTHORN_PUBLISH_TOO_LARGE',
+    what: `is larger than the ${limit} bytes that the broker takes. Store the data elsewhere and send "dataref"`,
+    test: (pending) => pending.message !== undefined && contentOf(pending.message).length > Number(limit),
+    each: true,
   }
 }
 
@@ -91,3 +91,19 @@ function blameAll(pending: readonly PendingPublish[], error: Error): Map<Pending
   const what = `lost its channel before the confirmation: ${textOf(error)}`
   return new Map(pending.map((one) => [one, { code: 'POSTHORN_PUBLISH_CONNECTION_LOST', what, cause: error }]))
 }
+
+/** Why a message cannot go to an exchange that could not be declared or verified. It was not written for that. */
+export function declarationFailureOf(error: unknown): Failure {
+  return {
+    code: declarationCodes.get(codeOf(error)) ?? 'POSTHORN_PUBLISH_REFUSED',
+    what: `has no destination yet: ${textOf(error)}`,
+    cause: error,
+  }
+}
+
+/** What else fails may pass by itself. */
+const declarationCodes = new Map<ErrorCode | undefined, ErrorCode>([
+  ['POSTHORN_TOPOLOGY_MISSING', 'POSTHORN_PUBLISH_NO_DESTINATION'],
+  ['POSTHORN_TOPOLOGY_MISMATCH', 'POSTHORN_PUBLISH_FAILED'],
+  ['POSTHORN_AUTHENTICATION', 'POSTHORN_PUBLISH_FAILED'],
+])

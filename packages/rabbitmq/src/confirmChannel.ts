@@ -1,6 +1,6 @@
 import type { Logger } from '@posthorn/core/adapter'
-import type { ChannelModel, ConfirmChannel as AmqpConfirmChannel } from 'amqplib'
-import { isClosedError } from './errorMapping.js'
+import type { ChannelModel, ConfirmChannel as AmqpConfirmChannel, Message } from 'amqplib'
+import { isClosedError, textOf } from './errorMapping.js'
 import { contentOf, publishOptionsOf } from './messageMapping.js'
 import { returnedPublish } from './pendingPublish.js'
 import type { PendingPublish } from './pendingPublish.js'
@@ -19,81 +19,67 @@ export interface ConfirmChannelListener {
 }
 
 /** A channel on which every publish is confirmed, and knows whether it was routed. */
-export interface ConfirmChannel {
+export class ConfirmChannel {
+  readonly #channel: AmqpConfirmChannel
+  readonly #listener: ConfirmChannelListener
+  readonly #logger: Logger
+  readonly #inFlight = new Set<PendingPublish>()
+  #publishedCount = 0
+  #error: Error | undefined
+  #isClosed = false
+
+  private constructor(channel: AmqpConfirmChannel, listener: ConfirmChannelListener, logger: Logger) {
+    this.#channel = channel
+    this.#listener = listener
+    this.#logger = logger
+    channel.on('error', (error) => (this.#error = error))
+    channel.on('close', () => this.#onClose())
+    channel.on('drain', () => listener.drained())
+    channel.on('return', (message) => this.#onReturn(message))
+    channel.on('handler-error', (error) => logger.error({ reason: textOf(error) }, 'a listener of a channel threw'))
+  }
+
+  /** Listeners are attached in the turn in which amqplib hands the channel over (`failure-modes` A8). */
+  static async open(model: ChannelModel, listener: ConfirmChannelListener, logger: Logger): Promise<ConfirmChannel> {
+    return new ConfirmChannel(await model.createConfirmChannel(), listener, logger)
+  }
+
   /** Written and without an answer from the broker, in order; also those whose callers gave up. */
-  readonly inFlight: ReadonlySet<PendingPublish>
-  readonly publishedCount: number
-  readonly isClosed: boolean
+  get inFlight(): ReadonlySet<PendingPublish> {
+    return this.#inFlight
+  }
+
+  get publishedCount(): number {
+    return this.#publishedCount
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /**
    * Writes one message. Says `full` when the buffer wants a pause (the message is written), and `closed` when the channel
    * is about to end (the message is not written). A message that has no encoding fails alone.
    */
-  write(pending: PendingPublish): 'written' | 'full' | 'closed'
-  close(): Promise<void>
-}
-
-/** Opens one. Listeners are attached in the turn in which amqplib hands the channel over (`failure-modes` A8). */
-export async function openConfirmChannel(
-  model: ChannelModel,
-  listener: ConfirmChannelListener,
-  logger: Logger,
-): Promise<ConfirmChannel> {
-  return listenedTo(await model.createConfirmChannel(), listener, logger)
-}
-
-function listenedTo(channel: AmqpConfirmChannel, listener: ConfirmChannelListener, logger: Logger): ConfirmChannel {
-  const inFlight = new Set<PendingPublish>()
-  let publishedCount = 0
-  let channelError: Error | undefined
-  let isClosed = false
-
-  channel.on('error', (error) => (channelError = error))
-  channel.on('close', () => {
-    isClosed = true
-    const left = [...inFlight]
-    inFlight.clear()
-    listener.closed(left, channelError)
-  })
-  channel.on('drain', () => listener.drained())
-  channel.on('handler-error', (error) => logger.error({ error }, 'a listener of the publishing channel threw'))
-  channel.on('return', ({ fields, properties }) => {
-    const { exchange, routingKey } = fields
-    const pending = returnedPublish(inFlight, { exchange, routingKey, id: properties.messageId as unknown })
-    if (pending === undefined) logger.warn({ exchange, routingKey }, 'the broker returned a message that nobody sent')
-    else pending.returned = true
-  })
-
-  // The close event has the rest: amqplib calls back for each message before it.
-  function onAnswer(pending: PendingPublish, error: unknown): void {
-    if (error instanceof Error && error.message === 'channel closed') return
-    inFlight.delete(pending)
-    if (error === null || error === undefined) pending.confirm()
-    else {
-      // One of several queues may have refused and another one taken it, so it is not `notSent`.
-      pending.fail({ code: 'POSTHORN_PUBLISH_REFUSED', what: 'was refused by the broker (nack)', cause: error })
-    }
-    listener.settled()
-  }
-
-  function write(pending: PendingPublish): 'written' | 'full' | 'closed' {
+  write(pending: PendingPublish): 'written' | 'full' | 'closed' {
     const { message, address } = pending
     if (message === undefined) return 'written'
+    const options = publishOptionsOf(message)
     pending.beginWrite()
-    inFlight.add(pending)
+    this.#inFlight.add(pending)
     try {
-      const content = contentOf(message)
-      const hasRoom = channel.publish(
+      const hasRoom = this.#channel.publish(
         address.exchange,
         address.routingKey,
-        content,
-        publishOptionsOf(message),
-        (error: unknown) => onAnswer(pending, error),
+        contentOf(message),
+        options,
+        (error: unknown) => this.#onAnswer(pending, error),
       )
-      publishedCount += 1
+      this.#publishedCount += 1
       return hasRoom ? 'written' : 'full'
     } catch (error) {
       // amqplib encodes before it writes, so a throw means that nothing went out.
-      inFlight.delete(pending)
+      this.#inFlight.delete(pending)
       pending.undoWrite()
       if (isClosedError(error)) return 'closed'
       pending.fail({ code: 'POSTHORN_PUBLISH_FAILED', what: 'has no form in AMQP', cause: error })
@@ -101,15 +87,33 @@ function listenedTo(channel: AmqpConfirmChannel, listener: ConfirmChannelListene
     }
   }
 
-  return {
-    inFlight,
-    get publishedCount() {
-      return publishedCount
-    },
-    get isClosed() {
-      return isClosed
-    },
-    write,
-    close: () => channel.close(),
+  close(): Promise<void> {
+    return this.#channel.close()
+  }
+
+  // The close event has the rest: amqplib calls back for each message before it.
+  #onAnswer(pending: PendingPublish, error: unknown): void {
+    if (error instanceof Error && error.message === 'channel closed') return
+    this.#inFlight.delete(pending)
+    if (error === null || error === undefined) pending.confirm()
+    else {
+      // One of several queues may have refused and another one taken it, so it is not `notSent`.
+      pending.fail({ code: 'POSTHORN_PUBLISH_REFUSED', what: 'was refused by the broker (nack)', cause: error })
+    }
+    this.#listener.settled()
+  }
+
+  #onReturn({ fields, properties }: Message): void {
+    const { exchange, routingKey } = fields
+    const pending = returnedPublish(this.#inFlight, { exchange, routingKey, id: properties.messageId as unknown })
+    if (pending !== undefined) pending.returned = true
+    else this.#logger.warn({ exchange, routingKey }, 'the broker returned a message that nobody waits for')
+  }
+
+  #onClose(): void {
+    this.#isClosed = true
+    const left = [...this.#inFlight]
+    this.#inFlight.clear()
+    this.#listener.closed(left, this.#error)
   }
 }

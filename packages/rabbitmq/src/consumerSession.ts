@@ -6,7 +6,7 @@ import type { LiveConnection } from './connection.js'
 import { isClosedError, textOf } from './errorMapping.js'
 import { createHandOver } from './handOver.js'
 import type { HandOver } from './handOver.js'
-import { receivedFactsOf } from './messageMapping.js'
+import { deliveryOf } from './messageMapping.js'
 import { settledBy } from './waiting.js'
 
 /** What a session consumes, and whom it tells. */
@@ -116,13 +116,12 @@ export class ConsumerSession {
       this.#settle(deliveryTag, bytes, how)
     }
     this.#acks.delivered(deliveryTag)
-    const delivery: Delivery = {
-      ...receivedFactsOf(message),
+    const delivery = deliveryOf(message, {
       address: this.#parts.queue,
       complete: () => settle('complete'),
       // Before 4.3 a release counts towards the broker's delivery limit; AMQP has no way to give back without.
       release: () => settle('release'),
-    }
+    })
     this.#handOver.add(delivery, bytes)
   }
 

@@ -1,6 +1,6 @@
 import type { LiveConnection } from './connection.js'
 import type { Settings } from './options.js'
-import { planTopology, prepareTopology } from './topology.js'
+import { exchangeExists, planTopology, prepareTopology } from './topology.js'
 
 /** Which exchanges are known to exist; once per connection, since a broker may come back wiped. */
 export interface DeclaredExchanges {
@@ -8,8 +8,11 @@ export interface DeclaredExchanges {
   has(name: string, live: LiveConnection): boolean
   /** Declares or verifies it; rejects with a `TopologyError` or `ConnectionError`. */
   declare(name: string, live: LiveConnection): Promise<void>
-  /** To be asked again: one of them was found missing. */
-  forgetAll(): void
+  /**
+   * Which of them are gone, after the broker said that one is; all are asked for again before the next publish. Where
+   * we declare exchanges, a missing one is no fault: that publish brings it back.
+   */
+  findMissing(names: readonly string[], live: LiveConnection): Promise<ReadonlySet<string>>
 }
 
 /** Remembers per connection epoch. */
@@ -29,6 +32,12 @@ export function createDeclaredExchanges(mode: Settings['topology']): DeclaredExc
       await prepareTopology(live.model, planTopology({ publishes: [name], subscriptions: [] }), mode)
       ofEpoch(live).add(name)
     },
-    forgetAll: () => known.clear(),
+    async findMissing(names, live) {
+      known.clear()
+      const missing = new Set<string>()
+      if (mode === 'apply') return missing
+      for (const name of names) if (!(await exchangeExists(live.model, name))) missing.add(name)
+      return missing
+    },
   }
 }

@@ -11,10 +11,10 @@ export const replyCodes = {
   preconditionFailed: 406,
 } as const
 
-/** The AMQP reply code of an error of amqplib, where it has one. */
-export function replyCodeOf(error: unknown): number | undefined {
+/** The AMQP reply code of an error of amqplib; 0 where it has none. */
+export function replyCodeOf(error: unknown): number {
   const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
-  return typeof code === 'number' ? code : undefined
+  return typeof code === 'number' ? code : 0
 }
 
 /** What an error says, for people; errors of Node.js for several addresses have only a code. */
@@ -97,37 +97,23 @@ export interface ResourceFacts {
 /** Says why a declaration failed: another shape, missing, not allowed, or a broker that is not well. */
 export function topologyErrorOf(facts: ResourceFacts, error: unknown): PosthornError {
   const broker = textOf(error)
-  const details = { ...facts, broker }
-  switch (replyCodeOf(error)) {
-    case replyCodes.preconditionFailed:
-      return new TopologyError({
-        code: 'POSTHORN_TOPOLOGY_MISMATCH',
-        message:
-          `The ${facts.resource} exists with other settings. Expected ${JSON.stringify(facts.expected)}; ` +
-          `the broker says: ${broker}. Delete it once it is empty, or name another destination or group.`,
-        details,
-        cause: error,
-      })
-    case replyCodes.notFound:
-      return new TopologyError({
-        code: 'POSTHORN_TOPOLOGY_MISSING',
-        message: `The ${facts.resource} does not exist. Create it, or use topology 'apply'. The broker says: ${broker}.`,
-        details,
-        cause: error,
-      })
-    case replyCodes.accessRefused:
-      return new ConnectionError({
-        code: 'POSTHORN_AUTHENTICATION',
-        message: `The user may not use the ${facts.resource}. Grant the permission. The broker says: ${broker}.`,
-        details,
-        cause: error,
-      })
-    default:
-      return new ConnectionError({
-        code: 'POSTHORN_CONNECTION_LOST',
-        message: `The ${facts.resource} could not be prepared: ${broker}. Posthorn tries again.`,
-        details,
-        cause: error,
-      })
+  const { resource } = facts
+  const common = { details: { ...facts, broker }, cause: error }
+  const code = replyCodeOf(error)
+  if (code === replyCodes.preconditionFailed) {
+    const message =
+      `The ${resource} exists with other settings. Expected ${JSON.stringify(facts.expected)}; the broker says: ` +
+      `${broker}. Delete it once it is empty, or name another destination or group.`
+    return new TopologyError({ code: 'POSTHORN_TOPOLOGY_MISMATCH', message, ...common })
   }
+  if (code === replyCodes.notFound) {
+    const message = `The ${resource} does not exist. Create it, or use topology 'apply'. The broker says: ${broker}.`
+    return new TopologyError({ code: 'POSTHORN_TOPOLOGY_MISSING', message, ...common })
+  }
+  if (code === replyCodes.accessRefused) {
+    const message = `The user may not use the ${resource}. Grant the permission. The broker says: ${broker}.`
+    return new ConnectionError({ code: 'POSTHORN_AUTHENTICATION', message, ...common })
+  }
+  const message = `The ${resource} could not be prepared: ${broker}. Posthorn tries again.`
+  return new ConnectionError({ code: 'POSTHORN_CONNECTION_LOST', message, ...common })
 }

@@ -1,5 +1,5 @@
 import { resourceNames } from '@posthorn/core/adapter'
-import type { Target, WireMessage } from '@posthorn/core/adapter'
+import type { Delivery, Target, WireMessage } from '@posthorn/core/adapter'
 import type { ConsumeMessage, Options } from 'amqplib'
 
 /** Where RabbitMQ takes a message in. */
@@ -24,14 +24,15 @@ export function addressOf(target: Target, type: string): Address {
 
 /** The properties of a message: persistent and mandatory, always. */
 export function publishOptionsOf(message: WireMessage): Options.Publish {
-  return {
+  const options: Options.Publish = {
     mandatory: true,
     persistent: true,
     messageId: message.id,
     headers: message.headers,
-    ...(message.contentType === '' ? {} : { contentType: message.contentType }),
-    ...(message.type === '' ? {} : { type: message.type }),
   }
+  if (message.contentType !== '') options.contentType = message.contentType
+  if (message.type !== '') options.type = message.type
+  return options
 }
 
 /** The body without a copy; an absent one is empty on RabbitMQ, which knows no null. */
@@ -48,29 +49,32 @@ export function headerBytesOf(headers: Readonly<Record<string, string>>): number
   return bytes
 }
 
-/** What a delivery takes over from a message of the broker. */
-export interface ReceivedFacts {
-  readonly body: Uint8Array
-  readonly headers: Readonly<Record<string, string>>
-  readonly contentType: string
-  readonly id?: string
-  readonly brokerRedeliveries: number
+/** What a message does not say of itself. */
+export interface DeliveryParts {
+  /** The queue. */
+  readonly address: string
+  readonly complete: () => void
+  readonly release: () => void
 }
 
 /** Reads a message defensively: any client may have written it. Also keeps `x-first-death-*` of the broker's own dead letters. */
-export function receivedFactsOf(message: ConsumeMessage): ReceivedFacts {
-  const { content, properties } = message
+export function deliveryOf({ content, properties }: ConsumeMessage, parts: DeliveryParts): Delivery {
   const headers = scalarHeadersOf(properties.headers)
   const id: unknown = properties.messageId
   const contentType: unknown = properties.contentType
-  return {
+  // One literal, since this runs for every message and copying objects shows in its cost.
+  const delivery: Delivery & { id?: string } = {
     body: content,
     headers,
     contentType: typeof contentType === 'string' ? contentType : '',
-    ...(typeof id === 'string' && id !== '' ? { id } : {}),
+    address: parts.address,
     // Absent on the first delivery. From 4.3 on it counts crashes and rejects, before also what we release.
     brokerRedeliveries: wholeCount(headers['x-delivery-count']),
+    complete: parts.complete,
+    release: parts.release,
   }
+  if (typeof id === 'string' && id !== '') delivery.id = id
+  return delivery
 }
 
 /**
@@ -88,6 +92,7 @@ function scalarHeadersOf(table: object | undefined): Record<string, string> {
 }
 
 function wholeCount(text: string | undefined): number {
-  const count = Number(text ?? 0)
+  if (text === undefined) return 0
+  const count = Number(text)
   return Number.isSafeInteger(count) && count > 0 ? count : 0
 }

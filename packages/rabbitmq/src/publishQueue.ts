@@ -1,13 +1,11 @@
-import { codeOf, createDeadlines, fullJitter } from '@posthorn/core/adapter'
+import { createDeadlines, fullJitter } from '@posthorn/core/adapter'
 import type { Deadline, Deadlines, TimerHandle } from '@posthorn/core/adapter'
-import { judge } from './channelFailure.js'
-import { openConfirmChannel } from './confirmChannel.js'
-import type { ConfirmChannel } from './confirmChannel.js'
+import { declarationFailureOf, judge } from './channelFailure.js'
+import { ConfirmChannel } from './confirmChannel.js'
 import type { ConnectionListener, ConnectionParts, LiveConnection } from './connection.js'
 import type { DeclaredExchanges } from './declaredExchanges.js'
 import { textOf } from './errorMapping.js'
-import type { Failure, PendingPublish } from './pendingPublish.js'
-import { exchangeExists } from './topology.js'
+import type { PendingPublish } from './pendingPublish.js'
 import { settledBy } from './waiting.js'
 
 /** What a queue of publishes works with. */
@@ -153,7 +151,7 @@ export class PublishQueue implements ConnectionListener {
         this.#onChannelClosed(channel, inFlight, error),
     }
     try {
-      channel = await openConfirmChannel(live.model, listener, this.#parts.context.logger)
+      channel = await ConfirmChannel.open(live.model, listener, this.#parts.context.logger)
     } catch (error) {
       this.#parts.context.logger.warn({ reason: textOf(error) }, 'could not open a publishing channel')
     }
@@ -224,12 +222,13 @@ export class PublishQueue implements ConnectionListener {
       return
     }
     this.#parts.context.logger.warn({ reason: textOf(error) }, 'the broker closed the publishing channel')
-    void this.#sortOut(inFlight, error)
+    if (this.#live !== undefined) void this.#sortOut(inFlight, error, this.#live)
   }
 
-  async #sortOut(inFlight: readonly PendingPublish[], error: Error): Promise<void> {
+  async #sortOut(inFlight: readonly PendingPublish[], error: Error, live: LiveConnection): Promise<void> {
+    const findMissing = (names: readonly string[]) => this.#parts.exchanges.findMissing(names, live)
     this.#isJudging = true
-    const verdict = await judge(inFlight, error, (exchanges) => this.#missingOf(exchanges)).catch(() => undefined)
+    const verdict = await judge(inFlight, error, findMissing).catch(() => undefined)
     this.#isJudging = false
     if (verdict === undefined) this.#failAll(inFlight, 'lost its channel before the confirmation', error)
     else {
@@ -240,18 +239,8 @@ export class PublishQueue implements ConnectionListener {
     this.#reopenLater()
   }
 
-  /** Where we declare exchanges, a missing one is no fault: the next write declares it again. */
-  async #missingOf(exchanges: readonly string[]): Promise<ReadonlySet<string>> {
-    const live = this.#live
-    this.#parts.exchanges.forgetAll()
-    const missing = new Set<string>()
-    if (this.#parts.settings.topology === 'apply' || live === undefined) return missing
-    for (const exchange of exchanges) if (!(await exchangeExists(live.model, exchange))) missing.add(exchange)
-    return missing
-  }
-
   #failWaitingFor(exchange: string, error: unknown): void {
-    const failure = declarationFailure(error)
+    const failure = declarationFailureOf(error)
     for (const pending of this.#waiting) {
       if (pending.address.exchange !== exchange) continue
       this.#waiting.delete(pending)
@@ -261,18 +250,5 @@ export class PublishQueue implements ConnectionListener {
 
   #failAll(pending: Iterable<PendingPublish>, what: string, cause?: unknown): void {
     for (const one of pending) one.fail({ code: 'POSTHORN_PUBLISH_CONNECTION_LOST', what, cause })
-  }
-}
-
-function declarationFailure(error: unknown): Failure {
-  const what = `has no destination yet: ${textOf(error)}`
-  switch (codeOf(error)) {
-    case 'POSTHORN_TOPOLOGY_MISSING':
-      return { code: 'POSTHORN_PUBLISH_NO_DESTINATION', what, cause: error }
-    case 'POSTHORN_TOPOLOGY_MISMATCH':
-    case 'POSTHORN_AUTHENTICATION':
-      return { code: 'POSTHORN_PUBLISH_FAILED', what, cause: error }
-    default:
-      return { code: 'POSTHORN_PUBLISH_REFUSED', what, cause: error }
   }
 }

@@ -1,11 +1,15 @@
+import type { Delivery } from '@posthorn/core/adapter'
 import type { ConsumeMessage } from 'amqplib'
 import { describe, expect, it } from 'vitest'
-import { addressOf, contentOf, headerBytesOf, publishOptionsOf, receivedFactsOf } from '../src/messageMapping.js'
+import { addressOf, contentOf, deliveryOf, headerBytesOf, publishOptionsOf } from '../src/messageMapping.js'
 import { message } from './broker.js'
 
 function received(properties: object, content: Buffer = Buffer.from('x')): ConsumeMessage {
   return { content, properties, fields: { deliveryTag: 1 } } as ConsumeMessage
 }
+
+const readOf = (one: ConsumeMessage): Delivery =>
+  deliveryOf(one, { address: 'orders.billing', complete: () => {}, release: () => {} })
 
 describe('mapping to RabbitMQ', () => {
   const group = { destination: 'orders', group: 'billing' }
@@ -53,19 +57,19 @@ describe('mapping to RabbitMQ', () => {
 describe('mapping from RabbitMQ', () => {
   it('keeps scalar headers as strings in an object without a prototype', () => {
     const headers = { a: 'b', n: 1.5, t: true, bytes: Buffer.from('ü'), table: { x: 1 }, list: [1], nothing: null }
-    const facts = receivedFactsOf(received({ headers }))
+    const facts = readOf(received({ headers }))
     expect({ ...facts.headers }).toEqual({ a: 'b', n: '1.5', t: 'true', bytes: 'ü' })
     expect(Object.getPrototypeOf(facts.headers)).toBeNull()
   })
 
   it('sees own headers only: amqplib decodes __proto__ into the prototype', () => {
-    const facts = receivedFactsOf(received({ headers: Object.create({ 'posthorn-attempt': '9' }) as object }))
+    const facts = readOf(received({ headers: Object.create({ 'posthorn-attempt': '9' }) as object }))
     expect(Object.keys(facts.headers)).toEqual([])
   })
 
   it('keeps what the reader of dead letters needs of the broker’s own ones', () => {
     const headers = { 'x-first-death-reason': 'expired', 'x-first-death-queue': 'q', 'x-death': [{ count: 1 }] }
-    expect({ ...receivedFactsOf(received({ headers })).headers }).toEqual({
+    expect({ ...readOf(received({ headers })).headers }).toEqual({
       'x-first-death-reason': 'expired',
       'x-first-death-queue': 'q',
     })
@@ -78,13 +82,11 @@ describe('mapping from RabbitMQ', () => {
     [-1, 0],
     ['many', 0],
   ])('reads the delivery count %j as %d', (count, redeliveries) => {
-    expect(receivedFactsOf(received({ headers: { 'x-delivery-count': count } })).brokerRedeliveries).toBe(redeliveries)
+    expect(readOf(received({ headers: { 'x-delivery-count': count } })).brokerRedeliveries).toBe(redeliveries)
   })
 
   it('takes whatever any client wrote: no headers, no id, no content type', () => {
-    const facts = receivedFactsOf(
-      received({ headers: undefined, messageId: '', contentType: undefined }, Buffer.alloc(0)),
-    )
+    const facts = readOf(received({ headers: undefined, messageId: '', contentType: undefined }, Buffer.alloc(0)))
     expect(facts).toMatchObject({ contentType: '', brokerRedeliveries: 0 })
     expect(facts.id).toBeUndefined()
     expect(facts.body).toHaveLength(0)
