@@ -27,6 +27,7 @@ export {
   object,
   oneOf,
   optionProblems,
+  refuseProblems,
   text,
   wholeNumber,
 } from './optionProblems.js'

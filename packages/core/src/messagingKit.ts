@@ -10,9 +10,9 @@ import { structuredMode } from './envelope/structuredMode.js'
 import type { WireFormat } from './envelope/wireFormat.js'
 import { createUuidV7 } from './ids.js'
 import type { IdGenerator } from './ids.js'
-import { createDefaultLogger } from './logger.js'
+import { createDefaultLogger, guardLogger } from './logger.js'
 import type { Logger } from './logger.js'
-import { optionProblems, wholeNumber } from './optionProblems.js'
+import { optionProblems, wholeNumber, withDefaults } from './optionProblems.js'
 import type { Transport } from './ports.js'
 import type { MessagingKit } from './publisher/publisherOptions.js'
 
@@ -30,8 +30,11 @@ export interface KitOptions {
   readonly newId?: IdGenerator
   /** What is refused before it is parsed, and before it is sent. */
   readonly limits?: Partial<Limits>
-  /** Schemas that can block the event loop: exponential patterns, unbounded `uniqueItems`. @default 'refuse' */
-  readonly unsafeSchemas?: 'refuse' | 'allow'
+  /**
+   * Schemas that may let one message block the event loop (patterns that nest repetitions, unbounded `uniqueItems`).
+   * `refuse` where producers are not trusted; it also refuses some that are harmless. @default 'warn'
+   */
+  readonly unsafeSchemas?: 'warn' | 'refuse' | 'allow'
   /** @default `structuredMode()` */
   readonly wireFormat?: WireFormat
   /** Wire formats of single destinations, by name. */
@@ -40,42 +43,49 @@ export interface KitOptions {
   readonly publishes?: readonly Contract[]
 }
 
-/** Problems of the shared options that their rules cannot see. */
-export function kitProblems(options: KitOptions): string[] {
-  const problems = optionProblems('limits', options.limits ?? {}, {
+/** Problems of the shared options that their rules cannot see; takes whatever was given. */
+export function kitProblems(options: Partial<KitOptions>): string[] {
+  const { limits = {}, source, transport, wireFormats = {} } = options
+  const problems = optionProblems('limits', limits, {
     maxBodyBytes: wholeNumber(1),
     maxDepth: wholeNumber(1, 1000),
   })
-  if (typeof options.source === 'string' && /[\s\u0000-\u001f]/.test(options.source)) {
+  if (typeof source === 'string' && /[\s\u0000-\u001f]/.test(source)) {
     problems.push('source must be a URI-reference without spaces, such as /shop/checkout')
   }
-  if (typeof options.transport === 'object' && typeof options.transport.send !== 'function') {
+  if (typeof transport === 'object' && !isTransport(transport)) {
     problems.push('transport must come from an adapter: createRabbitMq, createKafka or createMemory')
   }
-  for (const destination of Object.keys(options.wireFormats ?? {})) {
+  for (const [destination, format] of Object.entries(wireFormats)) {
     const problem = destinationProblem(destination)
     if (problem !== undefined) problems.push(`wireFormats: ${problem}`)
+    if (typeof format?.read !== 'function') problems.push(`wireFormats.${destination} must be a wire format`)
   }
   return problems
+}
+
+/** Whether a value can be asked for its capabilities. */
+export function isTransport(value: unknown): value is Transport {
+  const transport = value as Partial<Transport> | undefined
+  return typeof transport?.send === 'function' && typeof transport.capabilities === 'object'
 }
 
 /** Puts the shared parts together; the options have been checked. */
 export function createKit(options: KitOptions): MessagingKit {
   const clock = options.clock ?? systemClock
+  const logger = guardLogger(options.logger ?? createDefaultLogger())
   const fallback = options.wireFormat ?? structuredMode()
   const formats = new Map(Object.entries(options.wireFormats ?? {}))
   return {
     source: options.source,
     transport: options.transport,
     clock,
-    logger: options.logger ?? createDefaultLogger(),
+    logger,
     newId: options.newId ?? createUuidV7(clock),
-    registry: createContractRegistry(
-      options.unsafeSchemas === undefined ? {} : { unsafeSchemas: options.unsafeSchemas },
-    ),
+    registry: createContractRegistry({ logger, unsafeSchemas: options.unsafeSchemas ?? 'warn' }),
     validateEnvelope: createEnvelopeValidator(),
     wireContext: {
-      limits: { ...defaultLimits, ...options.limits },
+      limits: withDefaults(defaultLimits, options.limits),
       binaryPrefix: options.transport.capabilities.binaryPrefix,
     },
     wireFormatOf: (destination) => formats.get(destination) ?? fallback,

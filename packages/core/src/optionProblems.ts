@@ -1,3 +1,5 @@
+import { ConfigurationError } from './errors.js'
+
 /** What an option may be; `undefined` always means "not given" unless `required`. */
 export type OptionRule = (value: unknown, path: string) => string | undefined
 
@@ -75,4 +77,19 @@ export const anything: OptionRule = () => undefined
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60))
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : `a value of type ${typeof value}`
+}
+
+/** Throws a `ConfigurationError` when there are problems. */
+export function refuseProblems(what: string, problems: readonly string[]): void {
+  if (problems.length > 0) throw new ConfigurationError(what, problems)
+}
+
+/** The defaults, and over them what was given: a key whose value is undefined was not given. */
+export function withDefaults<T extends object>(defaults: T, given: { readonly [Key in keyof T]?: T[Key] } = {}): T {
+  const result = { ...defaults }
+  for (const key of Object.keys(defaults) as (keyof T)[]) {
+    const value = given[key]
+    if (value !== undefined) result[key] = value
+  }
+  return result
 }

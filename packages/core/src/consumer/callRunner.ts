@@ -4,6 +4,7 @@ import { HandlerTimeoutError } from '../errors.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import type { BatchItem } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
+import { dataOf } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
 import type { Outcome } from './outcome.js'
 import { Work } from './workContext.js'
@@ -12,7 +13,15 @@ import type { WorkSurroundings } from './workContext.js'
 /** What came of one call. */
 export type CallResult =
   | { readonly ok: true; readonly outcomes: readonly Outcome[] }
-  | { readonly ok: false; readonly error: unknown; readonly stopped: boolean }
+  | {
+      readonly ok: false
+      /** What was thrown: the policy sees it as it is. */
+      readonly error: unknown
+      /** What the record says instead, when the call failed after its time. */
+      readonly timeout: HandlerTimeoutError | undefined
+      /** The stop of the consumer had fired its signal. */
+      readonly stopped: boolean
+    }
 
 export interface CallRunner {
   /** Calls the handler; `onEnd` is called exactly once, perhaps before this returns. Never throws. */
@@ -87,20 +96,23 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
         result = entry.invoke.call(work)
         if (!isPromiseLike(result)) return onEnd(read(entry, result, items.length))
       } catch (error) {
-        return onEnd({ ok: false, error, stopped: false })
+        return onEnd({ ok: false, error, timeout: undefined, stopped: false })
       }
       work.startedAt = clock.monotonic()
       calls.add(work)
       if (timer === undefined) watch()
       if (stopReason !== undefined) work.abort(stopReason)
-      result.then(
+      // A foreign thenable may settle twice, throw, or resolve to another one; a promise does none of that.
+      const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result)
+      promise.then(
         (value) => {
           calls.remove(work)
           onEnd(read(entry, value, items.length))
         },
         (error: unknown) => {
           calls.remove(work)
-          onEnd({ ok: false, error: work.late ? timeoutOf(work, error) : error, stopped: stopReason !== undefined })
+          const timeout = work.late ? timeoutOf(work, error) : undefined
+          onEnd({ ok: false, error, timeout, stopped: stopReason !== undefined })
         },
       )
     },
@@ -122,7 +134,7 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
 function toBatchItem(item: InFlight): BatchItem {
   const envelope = item.envelope!
   return {
-    data: envelope.data ?? envelope.data_base64,
+    data: dataOf(envelope),
     envelope,
     attempt: item.attempt,
     headers: item.delivery.headers,
@@ -133,7 +145,7 @@ function read(entry: HandlerEntry, result: unknown, count: number): CallResult {
   try {
     return { ok: true, outcomes: entry.invoke.outcomesOf(result, count) }
   } catch (error) {
-    return { ok: false, error, stopped: false }
+    return { ok: false, error, timeout: undefined, stopped: false }
   }
 }
 

@@ -1,5 +1,6 @@
 import { ConfigurationError, LifecycleError } from '../errors.js'
 import type { Delivery, RunningSubscription, SendOptions, Subscription } from '../ports.js'
+import { endedBy, graceMs, neverStarted, settledBy } from '../settledBy.js'
 import type { Publisher } from '../publisher/publisher.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { handlerProblems, resolveConsumerOptions, subscriptionsOf } from './consumerOptions.js'
@@ -29,8 +30,8 @@ export interface Consumer {
 
 /** A consumer with its lifecycle, for the service. */
 export interface ManagedConsumer extends Consumer {
-  /** Resolves lazy handlers and checks them; gives the subscriptions. Throws a `ConfigurationError`. Without I/O. */
-  prepare(): readonly Subscription[]
+  /** Calls lazy handlers once, and checks them; without I/O. */
+  prepare(): { readonly subscriptions: readonly Subscription[]; readonly problems: readonly string[] }
   start(options: SendOptions): Promise<void>
   /** Stops intake, lets running calls end, and releases the rest at the deadline. Always settles. Idempotent. */
   stop(deadline: number): Promise<void>
@@ -43,22 +44,30 @@ export interface ManagedConsumerOptions {
   readonly publisher: Publisher | undefined
 }
 
+interface Prepared {
+  readonly subscriptions: readonly Subscription[]
+  readonly problems: readonly string[]
+  readonly pipeline: Pipeline | undefined
+}
+
 /** Makes a consumer from options that were checked; lazy handlers are checked by `prepare`. */
 export function makeConsumer({ kit, group, options, publisher }: ManagedConsumerOptions): ManagedConsumer {
   const resolved = resolveConsumerOptions(options)
   let state: ConsumerHealth['state'] = 'idle'
-  let prepared: { subscriptions: readonly Subscription[]; pipeline: Pipeline } | undefined
+  let prepared: Prepared | undefined
   let running: RunningSubscription[] = []
+  let paused = false
   let stopping: Promise<void> | undefined
 
-  function prepare(): { subscriptions: readonly Subscription[]; pipeline: Pipeline } {
+  function prepare(): Prepared {
     if (prepared !== undefined) return prepared
     const handlers = typeof options.handlers === 'function' ? options.handlers() : options.handlers
-    const problems = handlerProblems(handlers, resolved.maxInFlight, kit.registry)
-    if (problems.length > 0) throw new ConfigurationError(`The consumer of group ${group}`, problems)
+    const found = handlerProblems(handlers, resolved.maxInFlight, kit.registry)
+    const problems = found.map((problem) => `group ${group}: ${problem}`)
+    if (problems.length > 0) return { problems, subscriptions: [], pipeline: undefined }
     const table = tableOf(kit, handlers, resolved)
     const pipeline = createPipeline({ kit, group, options: resolved, table, publisher })
-    prepared = { pipeline, subscriptions: subscriptionsOf(group, handlers, resolved) }
+    prepared = { problems, pipeline, subscriptions: subscriptionsOf(group, handlers, resolved) }
     return prepared
   }
 
@@ -66,15 +75,17 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
     state = 'draining'
     // Intake first: a broker would deliver what `drain` releases to us again.
     const stops = running.map((subscription) => subscription.stop(deadline))
-    prepared?.pipeline.drain()
-    await Promise.allSettled(stops)
-    await prepared?.pipeline.finish(deadline)
+    prepared?.pipeline?.drain()
+    // Together: a subscription that takes its time must not eat up the handlers'.
+    const intakeEnded = endedBy(kit.clock, deadline, Promise.allSettled(stops))
+    await prepared?.pipeline?.finish(deadline)
+    await intakeEnded
     state = 'stopped'
   }
 
   return {
     group,
-    prepare: () => prepare().subscriptions,
+    prepare,
     async start(sendOptions) {
       if (state !== 'idle') {
         throw new LifecycleError({
@@ -82,12 +93,21 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
           message: `The consumer of ${group} is ${state}; make a new service`,
         })
       }
-      const { subscriptions, pipeline } = prepare()
-      state = 'running'
+      const { subscriptions, pipeline, problems } = prepare()
+      if (pipeline === undefined) throw new ConfigurationError('The service', problems)
+      state = paused ? 'paused' : 'running'
+      if (paused) pipeline.pause()
       const subscribe = async (subscription: Subscription): Promise<void> => {
         const onDeliveries = (deliveries: readonly Delivery[]): void =>
           pipeline.take(subscription.destination, deliveries)
-        running.push(await kit.transport.subscribe(subscription, onDeliveries, sendOptions))
+        running.push(
+          await settledBy({
+            clock: kit.clock,
+            deadline: sendOptions.deadline + graceMs,
+            work: kit.transport.subscribe(subscription, onDeliveries, sendOptions),
+            late: () => neverStarted(`subscription to ${subscription.destination}`),
+          }),
+        )
       }
       const results = await Promise.allSettled(subscriptions.map(subscribe))
       const failed = results.find((result) => result.status === 'rejected')
@@ -100,17 +120,19 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
     },
     stop: (deadline) => (stopping ??= stop(deadline)),
     pause() {
+      paused = true
       if (state !== 'running') return
       state = 'paused'
-      prepared?.pipeline.pause()
+      prepared?.pipeline?.pause()
     },
     resume() {
+      paused = false
       if (state !== 'paused') return
       state = 'running'
-      prepared?.pipeline.resume()
+      prepared?.pipeline?.resume()
     },
-    health: () => ({ group, state, ...(prepared?.pipeline.health() ?? emptyHealth) }),
-    idle: () => prepared?.pipeline.idle() ?? Promise.resolve(),
+    health: () => ({ group, state, ...(prepared?.pipeline?.health() ?? emptyHealth) }),
+    idle: () => prepared?.pipeline?.idle() ?? Promise.resolve(),
   }
 }
 

@@ -2,7 +2,7 @@ import { groupProblem } from '@posthorn/contracts'
 import type { ContractRegistry } from '../envelope/contractRegistry.js'
 import type { EnvelopeDraft } from '../envelope/buildEnvelope.js'
 import type { RawMessage } from '../envelope/wireFormat.js'
-import { callable, listOf, object, oneOf, optionProblems, wholeNumber } from '../optionProblems.js'
+import { callable, listOf, object, oneOf, optionProblems, wholeNumber, withDefaults } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
 import type { Subscription, Transport } from '../ports.js'
 import type { HandlerRegistration } from './handler.js'
@@ -70,12 +70,14 @@ export interface ResolvedConsumerOptions {
   readonly middleware: readonly Middleware[]
 }
 
+const defaultOrder = { by: 'partitionKey', onRetry: 'holdKey', maxHeldKeys: 100 } as const
+
 export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
   const concurrency = options.concurrency ?? 16
   return {
     retry: createRetryPolicy(options.retry ?? {}),
     concurrency,
-    order: options.order && { onRetry: 'holdKey', maxHeldKeys: 100, ...options.order },
+    order: options.order && withDefaults<Required<OrderOptions>>(defaultOrder, options.order),
     handlerTimeoutMs: options.handlerTimeoutMs ?? 60_000,
     maxInFlight: options.maxInFlight ?? Math.max(100, concurrency * 2),
     maxInFlightBytes: options.maxInFlightBytes ?? 67_108_864,
@@ -122,14 +124,23 @@ const orderRules: Readonly<Record<keyof OrderOptions, OptionRule>> = {
 
 /** Everything that is wrong with a consumer's own options; the transport's objections come with its declaration. */
 export function consumerProblems(group: string, options: ConsumerOptions, transport: Transport): string[] {
-  const problems = [
-    groupProblem(group),
-    ...optionProblems('', options, consumerRules, ['handlers']),
-    ...(options?.retry === undefined ? [] : optionProblems('retry', options.retry, retryRules)),
-    ...(options?.order === undefined ? [] : optionProblems('order', options.order, orderRules, ['by'])),
-  ].filter((problem) => problem !== undefined)
-  if (problems.length > 0) return problems
-  return [...ladderProblems(options.retry), ...combinationProblems(options, transport)]
+  const own = optionProblems('', options, consumerRules, ['handlers'])
+  if (typeof options !== 'object' || options === null) return own
+  const { retry, order } = options
+  const retryOwn = retry === undefined ? [] : optionProblems('retry', retry, retryRules)
+  const orderOwn = order === undefined ? [] : optionProblems('order', order, orderRules, ['by'])
+  const problems = [...own, ...retryOwn, ...orderOwn]
+  const badGroup = groupProblem(group)
+  if (badGroup !== undefined) problems.unshift(badGroup)
+  // Combinations are judged where both sides can be read.
+  if (retryOwn.length === 0) problems.push(...ladderProblems(retry))
+  problems.push(...capabilityProblems(options, transport))
+  if (orderOwn.length === 0 && retryOwn.length === 0) problems.push(...holdProblems(options, transport))
+  const { concurrency, maxInFlight } = options
+  if (Number.isInteger(concurrency) && Number.isInteger(maxInFlight) && concurrency! > maxInFlight!) {
+    problems.push(`concurrency (${concurrency}) is above maxInFlight (${maxInFlight})`)
+  }
+  return problems
 }
 
 function ladderProblems(retry: RetryOptions | undefined): string[] {
@@ -144,32 +155,30 @@ function ladderProblems(retry: RetryOptions | undefined): string[] {
   return problems
 }
 
-function combinationProblems(options: ConsumerOptions, transport: Transport): string[] {
-  const resolved = resolveConsumerOptions(options)
+function capabilityProblems(options: ConsumerOptions, { capabilities, system }: Transport): string[] {
   const problems: string[] = []
-  if (resolved.concurrency > resolved.maxInFlight) {
-    problems.push(`concurrency (${resolved.concurrency}) is above maxInFlight (${resolved.maxInFlight})`)
-  }
-  const { capabilities, system } = transport
   if (options.order !== undefined && !capabilities.ordered) {
     problems.push(`order: ${system} cannot keep order over several processes`)
   }
   if (options.maxCrashes !== undefined && !capabilities.countsRedeliveries) {
     problems.push(`maxCrashes: ${system} does not count deliveries that ended in a crash`)
   }
+  return problems
+}
+
+function holdProblems(options: ConsumerOptions, { capabilities, system }: Transport): string[] {
+  if (options.order === undefined || options.order.onRetry === 'overtake') return []
   const delaysMs = options.retry?.delaysMs ?? defaultDelaysMs
   const hintsMs = delaysMs.length * (options.retry?.maxRetryAfterMs ?? 0)
   const holdMs = Math.max(
     hintsMs,
     delaysMs.reduce((sum, delay) => sum + delay, 0),
   )
-  if (resolved.order?.onRetry === 'holdKey' && holdMs > (capabilities.maxHoldMs ?? Infinity)) {
-    problems.push(
-      `order.onRetry 'holdKey' would hold a message for ${holdMs} ms; ${system} allows ${capabilities.maxHoldMs} ms: ` +
-        "shorten retry.delaysMs or choose 'overtake'",
-    )
-  }
-  return problems
+  if (holdMs <= (capabilities.maxHoldMs ?? Infinity)) return []
+  return [
+    `order.onRetry 'holdKey' would hold a message for ${holdMs} ms; ${system} allows ${capabilities.maxHoldMs} ms: ` +
+      "shorten retry.delaysMs or choose 'overtake'",
+  ]
 }
 
 /** Everything that is wrong with a list of handlers. */
@@ -191,20 +200,9 @@ export function handlerProblems(
     if (types.has(contract.type)) problems.push(`handlers[${index}]: a second handler for ${contract.type}`)
     types.add(contract.type)
     problems.push(...registry.problems(contract))
-    if (batch !== undefined) problems.push(...batchProblems(`handlers[${index}]`, batch, maxInFlight))
-  }
-  return problems
-}
-
-function batchProblems(
-  path: string,
-  batch: { readonly maxCount: number; readonly maxWaitMs: number },
-  maxInFlight: number,
-): string[] {
-  const rules = { maxCount: wholeNumber(1), maxWaitMs: wholeNumber(0) }
-  const problems = optionProblems(path, batch, rules)
-  if (problems.length === 0 && batch.maxCount > maxInFlight) {
-    problems.push(`${path}.maxCount (${batch.maxCount}) is above maxInFlight (${maxInFlight})`)
+    if (batch !== undefined && batch.maxCount > maxInFlight) {
+      problems.push(`handlers[${index}].maxCount (${batch.maxCount}) is above maxInFlight (${maxInFlight})`)
+    }
   }
   return problems
 }

@@ -49,6 +49,8 @@ type Headers = Readonly<Record<string, string>>
 /** What is known of a failed delivery. */
 export interface FailureFacts {
   readonly attempt: number
+  /** When its first attempt of all failed; undefined: now. */
+  readonly firstFailedAt: string | undefined
   readonly group: string
   readonly origin: string
   readonly nowIso: string
@@ -85,13 +87,28 @@ export function deadLetterHeaders(original: Headers, facts: FailureFacts, reason
 function baseHeaders(original: Headers, facts: FailureFacts): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const name of Object.keys(original)) if (keep(name)) headers[name] = original[name]!
-  delete headers[copyHeader.notBefore]
+  for (const name of rewritten) delete headers[name]
   headers[copyHeader.wire] = wireVersion
   headers[copyHeader.attempt] = String(facts.attempt)
   headers[copyHeader.origin] ??= facts.origin
-  headers[copyHeader.firstFailedAt] ??= facts.nowIso
+  // A stranger may have written the header: only a time is taken over.
+  if (!isoTime.test(headers[copyHeader.firstFailedAt] ?? '')) {
+    headers[copyHeader.firstFailedAt] = facts.firstFailedAt ?? facts.nowIso
+  }
   return headers
 }
+
+/** What an earlier copy said of its own failure says nothing of this one. */
+const rewritten = [
+  copyHeader.notBefore,
+  copyHeader.reason,
+  copyHeader.errorName,
+  copyHeader.errorMessage,
+  copyHeader.errorStack,
+  copyHeader.issues,
+]
+
+const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
 
 /** As many issues as fit into 4 KiB, as JSON that stays whole. */
 function issuesText(issues: readonly ValidationIssue[]): string {

@@ -35,12 +35,13 @@ export function readDeadLetter(raw: RawMessage, envelope?: Envelope): DeadLetter
   const { headers } = raw
   const ours = headers[copyHeader.reason] as DeadLetterReason | undefined
   const name = headers[copyHeader.errorName]
+  const theirs = headers['x-first-death-reason'] ?? ''
   const attempt = headers[copyHeader.attempt]
   return {
     body: raw.body,
     contentType: raw.contentType,
     headers,
-    reason: ours ?? brokerReasons[headers['x-first-death-reason'] ?? ''] ?? 'unknown',
+    reason: ours ?? (Object.hasOwn(brokerReasons, theirs) ? brokerReasons[theirs] : undefined) ?? 'unknown',
     attempts: attempt === '0' ? 0 : countHeader(headers, copyHeader.attempt),
     error:
       name === undefined
@@ -72,12 +73,21 @@ export type DeadLetterHandler = (deadLetter: DeadLetter) => void | Promise<void>
 /** How long a dead letter that its handler refused stays with us, so that it does not come back at once. */
 const refusedMs = 1_000
 
+/** Where dead letters are handed to their handler. */
+export interface DeadLetterIntake {
+  take(deliveries: readonly Delivery[]): void
+  /** Resolves when no handler runs. */
+  idle(): Promise<void>
+}
+
 /** Turns deliveries of a dead-letter queue into calls of a handler; settles each after its handler. */
 export function createDeadLetterIntake(
   kit: MessagingKit,
   destination: string,
   handler: DeadLetterHandler,
-): (deliveries: readonly Delivery[]) => void {
+): DeadLetterIntake {
+  const running = new Set<Promise<void>>()
+
   function read(delivery: Delivery): DeadLetter {
     let envelope: Envelope | undefined
     try {
@@ -100,7 +110,16 @@ export function createDeadLetterIntake(
     }
   }
 
-  return (deliveries) => {
-    for (const delivery of deliveries) void handle(delivery)
+  return {
+    take(deliveries) {
+      for (const delivery of deliveries) {
+        const work = handle(delivery)
+        running.add(work)
+        void work.finally(() => running.delete(work))
+      }
+    },
+    async idle() {
+      await Promise.allSettled(running)
+    },
   }
 }

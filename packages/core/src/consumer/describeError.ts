@@ -1,3 +1,4 @@
+import { codeOf } from '../errors.js'
 import type { ValidationIssue } from '../errors.js'
 
 /** What a dead letter and the log say of an error. */
@@ -23,7 +24,10 @@ export function describeError(error: unknown): ErrorDescription {
   const name = read(error, 'name')
   const message = read(error, 'message')
   const stack = read(error, 'stack')
-  const issues = read(error, 'issues')
+  // Only our own issues: those of other validators may hold data, or what JSON cannot say.
+  const code = codeOf(error)
+  const isOurs = code === 'POSTHORN_INVALID_DATA' || code === 'POSTHORN_INVALID_ENVELOPE'
+  const issues = isOurs ? read(error, 'issues') : undefined
   return {
     name: clip(typeof name === 'string' && name !== '' ? name : 'Error', maxNameLength),
     message: clip(typeof message === 'string' ? message : safeText(error), maxMessageLength),

@@ -1,4 +1,5 @@
 import type { Contract, Envelope } from '@posthorn/contracts'
+import { optionProblems, refuseProblems, wholeNumber } from '../optionProblems.js'
 import type { Logger } from '../logger.js'
 import type { PublishOptions, PublishResult } from '../publisher/publisher.js'
 import type { Outcome } from './outcome.js'
@@ -82,10 +83,11 @@ export interface HandlerRegistration {
   readonly call: (items: readonly BatchItem[], context: HandlerContext & BatchContext) => unknown
 }
 
-/** Handles messages of one contract, one at a time. */
+/** Handles messages of one contract, one at a time. Throws a `ConfigurationError`. */
 export function on<Data>(contract: Contract<Data>, handler: Handler<Data>): HandlerRegistration {
+  refuseProblems('on()', registrationProblems(contract, handler))
   return {
-    contract: contract as Contract,
+    contract,
     batch: undefined,
     call: (items, context) => handler(items[0] as BatchItem<Data>, context),
   }
@@ -100,9 +102,21 @@ export function onBatch<Data>(
   handler: BatchHandler<Data>,
   options: BatchOptions = {},
 ): HandlerRegistration {
+  const problems = optionProblems('options', options, { maxCount: wholeNumber(1), maxWaitMs: wholeNumber(0) })
+  refuseProblems('onBatch()', [...registrationProblems(contract, handler), ...problems])
   return {
-    contract: contract as Contract,
+    contract,
     batch: { maxCount: options.maxCount ?? 100, maxWaitMs: options.maxWaitMs ?? 100 },
-    call: (items, context) => handler(items as readonly BatchItem<Data>[], context as BatchContext),
+    call: (items, context) => handler(items as readonly BatchItem<Data>[], context),
   }
+}
+
+/** A contract that is undefined is what a cycle of imports looks like. */
+function registrationProblems(contract: unknown, handler: unknown): string[] {
+  const problems: string[] = []
+  if (typeof (contract as Contract | undefined)?.identity !== 'string') {
+    problems.push('the contract must be made by defineEvent or defineCommand; undefined may come of an import cycle')
+  }
+  if (typeof handler !== 'function') problems.push('the handler must be a function')
+  return problems
 }

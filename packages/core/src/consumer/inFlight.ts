@@ -14,12 +14,19 @@ export interface InFlight {
   /** Undefined before the body is read, and when it cannot be. */
   envelope: Envelope | undefined
   entry: HandlerEntry | undefined
-  /** The invocation that comes next, or runs. */
+  /** The invocation that comes next, or runs; 0 before the header was read. */
   attempt: number
+  /** When its first attempt in this process failed, RFC 3339. */
+  firstFailedAt: string | undefined
   /** The lane it stands in; undefined without order or key. */
   laneKey: string | undefined
   /** Waits for its next attempt within the process. */
   timer: TimerHandle | undefined
   /** The delivery was completed or released: whatever comes later is too late. */
   settled: boolean
+}
+
+/** What handlers get as data: null is data, and base64 that no codec knows stays as it is. */
+export function dataOf(envelope: Envelope): unknown {
+  return 'data' in envelope ? envelope.data : envelope.data_base64
 }

@@ -5,7 +5,9 @@ import type { MessagingKit } from '../publisher/publisherOptions.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import { copyHeader, countHeader } from './copyHeaders.js'
 import type { DeadLetterReason } from './copyHeaders.js'
+import { expiryMs } from './expiry.js'
 import type { HandlerTable } from './handlerTable.js'
+import { dataOf } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
 
 /** What is to be done with a delivery that was just read. */
@@ -31,8 +33,9 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
   /** Undefined for a foreign message that is to be skipped. */
   function read(item: InFlight): Envelope | undefined {
     const raw: RawMessage = item.delivery
-    const found = kit.wireFormatOf(item.destination).read(raw, wireContext)
-    if (found !== 'foreign') return found
+    const found: unknown = kit.wireFormatOf(item.destination).read(raw, wireContext)
+    if (typeof found === 'object' && found !== null) return found as Envelope
+    if (found !== 'foreign') throw new TypeError("The wire format gave neither an envelope nor 'foreign'")
     if (foreign === 'skip') return undefined
     const adopted = typeof foreign === 'function' ? foreign(raw) : undefined
     if (adopted !== undefined) return adopted
@@ -42,10 +45,6 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
     })
   }
 
-  function tooLate(envelope: Envelope): boolean {
-    return envelope.expirytime !== undefined && Date.parse(envelope.expirytime) <= clock.now()
-  }
-
   function crashed(item: InFlight): boolean {
     return transport.capabilities.countsRedeliveries && (item.delivery.brokerRedeliveries ?? 0) > maxCrashes
   }
@@ -53,7 +52,7 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
   function checkData(item: InFlight): void {
     if (validation === 'off') return
     try {
-      item.entry!.validate(item.envelope!.data ?? item.envelope!.data_base64)
+      item.entry!.validate(dataOf(item.envelope!))
     } catch (error) {
       if (validation !== 'warn') throw error
       logger.warn({ event: 'consume.invalid', type: item.envelope!.type, err: error }, 'Handling invalid data')
@@ -67,12 +66,13 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
     kit.validateEnvelope(envelope)
     item.envelope = envelope
     const { headers } = item.delivery
-    item.attempt = countHeader(headers, copyHeader.attempt) ?? 1
+    // A repetition within the process reads the body anew, but has counted by itself.
+    if (item.attempt === 0) item.attempt = countHeader(headers, copyHeader.attempt) ?? 1
     item.entry = table.get(envelope.type)
     if (item.entry === undefined) {
       return unhandledTypes === 'skip' ? skip : dead('unhandledType', `No handler for ${envelope.type}`)
     }
-    if (tooLate(envelope)) return dead('expired', `The message expired at ${envelope.expirytime}`)
+    if (expiryMs(envelope) <= clock.now()) return dead('expired', `The message expired at ${envelope.expirytime}`)
     if (crashed(item)) {
       return dead('crashLoop', `${item.delivery.brokerRedeliveries} deliveries ended without an answer`)
     }

@@ -63,15 +63,19 @@ function outcomesOf(registration: HandlerRegistration, count: number, value: unk
   if (registration.batch === undefined) {
     if (isOutcome(value)) return [value]
   } else if (Array.isArray(value) && value.length === count) {
-    const outcomes = value.map((outcome: unknown) => (outcome === undefined ? complete() : outcome))
+    // Array.from sees the holes of a sparse list, which map and every pass over.
+    const outcomes = Array.from(value, (outcome: unknown) => (outcome === undefined ? complete() : outcome))
     if (outcomes.every(isOutcome)) return outcomes
   }
   throw wrongResult(registration, 'handler')
 }
 
 function outcomesOfHandled(registration: HandlerRegistration, count: number, handled: unknown): readonly Outcome[] {
-  const outcomes = (handled as Handled | undefined)?.outcomes
-  if (Array.isArray(outcomes) && outcomes.length === count && outcomes.every(isOutcome)) return outcomes
+  const outcomes: unknown = (handled as Handled | undefined)?.outcomes
+  if (Array.isArray(outcomes) && outcomes.length === count) {
+    const all: unknown[] = Array.from(outcomes)
+    if (all.every(isOutcome)) return all
+  }
   throw wrongResult(registration, 'middleware')
 }
 

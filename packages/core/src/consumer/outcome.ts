@@ -25,7 +25,9 @@ export const deadLetter = (reason: string): Outcome => ({ [brand]: true, kind: '
 /** Drop the message on purpose; counted, and logged with the reason. */
 export const discard = (reason: string): Outcome => ({ [brand]: true, kind: 'discard', reason })
 
-/** Whether a value was made by one of the four functions above. */
+const kinds: ReadonlySet<unknown> = new Set(['complete', 'retryAfter', 'deadLetter', 'discard'])
+
+/** Whether a value was made by one of the four functions above; a newer copy's unknown kind is none. */
 export function isOutcome(value: unknown): value is Outcome {
-  return typeof value === 'object' && value !== null && brand in value
+  return typeof value === 'object' && value !== null && brand in value && kinds.has((value as Outcome).kind)
 }

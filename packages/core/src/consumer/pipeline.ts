@@ -1,3 +1,5 @@
+import { SettlementError } from '../errors.js'
+import type { HandlerTimeoutError } from '../errors.js'
 import type { Delivery } from '../ports.js'
 import type { Publisher } from '../publisher/publisher.js'
 import { createSlotted } from '../slotted.js'
@@ -83,7 +85,12 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     clock,
     options,
     settlement,
-    again: (item) => (draining ? settlement.settle(item, { kind: 'release' }) : scheduler.ready(item, true)),
+    // Read anew: the attempt before may have changed the data.
+    again(item) {
+      item.admitted = false
+      scheduler.ready(item, true)
+    },
+    isDraining: () => draining,
     readmit: arrive,
   })
 
@@ -95,7 +102,8 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       admitted: false,
       envelope: undefined,
       entry: undefined,
-      attempt: 1,
+      attempt: 0,
+      firstFailedAt: undefined,
       laneKey: undefined,
       timer: undefined,
       settled: false,
@@ -131,7 +139,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
         return false
       case 'deadLetter': {
         const { reason, error } = admission
-        settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt - 1 })
+        settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: Math.max(0, item.attempt - 1) })
         return false
       }
     }
@@ -151,7 +159,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   /** True when the item waits in the process and keeps the slot meanwhile. */
   function judge(item: InFlight, result: ItemResult, freeSlot: (() => void) | undefined): boolean {
-    if (item.settled) return false // Released at the stop's deadline; this result is too late.
+    if (item.settled) return noteLate(item)
     switch (result.kind) {
       case 'complete':
       case 'discard':
@@ -165,11 +173,21 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       }
       case 'retryAfter': {
         const error = new Error(`The handler asked for a retry after ${result.delayMs} ms`)
-        return route.failed(item, { error, hintMs: hintOfOutcome(result), freeSlot })
+        return route.failed(item, { error, record: undefined, hintMs: hintOfOutcome(result), freeSlot })
       }
       case 'failed':
-        return route.failed(item, { error: result.error, hintMs: undefined, freeSlot })
+        return route.failed(item, { error: result.error, record: result.timeout, hintMs: undefined, freeSlot })
     }
+  }
+
+  /** The message was released at the stop's deadline: the broker delivers it again, whatever this call did. */
+  function noteLate(item: InFlight): false {
+    const err = new SettlementError({
+      code: 'POSTHORN_SETTLEMENT',
+      message: 'A handler ended after its message was released; the message is delivered again',
+    })
+    kit.logger.warn({ event: 'settle.late', group, messageId: item.envelope?.id, err }, err.message)
+    return false
   }
 
   function onSettled(item: InFlight): void {
@@ -227,10 +245,13 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   }
 }
 
-type ItemResult = Outcome | { readonly kind: 'failed'; readonly error: unknown } | { readonly kind: 'release' }
+type ItemResult =
+  | Outcome
+  | { readonly kind: 'failed'; readonly error: unknown; readonly timeout: HandlerTimeoutError | undefined }
+  | { readonly kind: 'release' }
 
 function resultOf(result: CallResult, index: number): ItemResult {
   if (result.ok) return result.outcomes[index]!
   // A handler that fails because the stop aborted it has not failed by itself.
-  return result.stopped ? { kind: 'release' } : { kind: 'failed', error: result.error }
+  return result.stopped ? { kind: 'release' } : { kind: 'failed', error: result.error, timeout: result.timeout }
 }

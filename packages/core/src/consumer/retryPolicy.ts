@@ -53,7 +53,9 @@ export function createRetryPolicy(options: RetryOptions): RetryPolicy {
   const largest = delaysMs.at(-1) ?? 0
   const maxRetryAfterMs = options.maxRetryAfterMs ?? largest
   const added = options.maxRetryAfterMs === undefined ? [] : hintRungsMs.filter((rung) => rung <= maxRetryAfterMs)
-  const rungsMs = [...new Set([...delaysMs, ...added])].filter((delay) => delay > 0).sort((a, b) => a - b)
+  const delays = [...new Set([...delaysMs, ...added])].filter((delay) => delay > 0).sort((a, b) => a - b)
+  // A ladder without a delay still needs a rung for hints: late, never early.
+  const rungsMs = delays.length === 0 && maxRetryAfterMs > 0 ? [maxRetryAfterMs] : delays
   const maxAttempts = delaysMs.length + 1
 
   return {

@@ -1,12 +1,16 @@
 import type { Clock } from '../clock.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import type { DeadLetterReason } from './copyHeaders.js'
+import { expiryMs } from './expiry.js'
 import type { InFlight } from './inFlight.js'
 import type { Settlement } from './settlement.js'
 
 /** One failed call, for one item. */
 export interface Failure {
+  /** What was thrown. */
   readonly error: unknown
+  /** What copies say of it, when that is another error. */
+  readonly record: unknown
   /** What a `retryAfter` outcome asked for. */
   readonly hintMs: number | undefined
   /** To be called later when `failed` said that the slot stays taken; undefined when it cannot stay. */
@@ -29,6 +33,8 @@ export interface RetryRouteOptions {
   readonly settlement: Settlement
   /** The item's next attempt may start; its lane is still its own. */
   readonly again: (item: InFlight) => void
+  /** The consumer stops: nothing new may wait in the process. */
+  readonly isDraining: () => boolean
   /** The item's time has come: judge it anew. */
   readonly readmit: (item: InFlight) => void
 }
@@ -37,7 +43,7 @@ export interface RetryRouteOptions {
 const maxRestMs = 1_000
 
 export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
-  const { clock, options, settlement, again, readmit } = routeOptions
+  const { clock, options, settlement, again, readmit, isDraining } = routeOptions
   const { retry, order } = options
   const holds = order?.onRetry === 'holdKey'
   const held = new Set<InFlight>()
@@ -61,39 +67,32 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
     return keepsSlot
   }
 
-  function deadLetter(item: InFlight, error: unknown, reason: DeadLetterReason): void {
+  function deadLetter(item: InFlight, error: unknown, reason: DeadLetterReason): false {
     settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: item.attempt })
-  }
-
-  function expiresWithin(item: InFlight, delayMs: number): boolean {
-    const expiry = item.envelope?.expirytime
-    return expiry !== undefined && Date.parse(expiry) <= clock.now() + delayMs
+    return false
   }
 
   return {
-    failed(item, { error, hintMs, freeSlot }) {
+    failed(item, { error, record, hintMs, freeSlot }) {
+      item.firstFailedAt ??= new Date(clock.now()).toISOString()
       const verdict = retry.judge({ error, attempt: item.attempt, hintMs })
-      if (verdict.kind === 'deadLetter') {
-        deadLetter(item, error, verdict.reason)
-        return false
-      }
+      if (verdict.kind === 'deadLetter') return deadLetter(item, record ?? error, verdict.reason)
       const { delayMs, hinted } = verdict
-      if (expiresWithin(item, delayMs)) {
-        deadLetter(item, error, 'expired')
-        return false
-      }
+      if (expiryMs(item.envelope) <= clock.now() + delayMs) return deadLetter(item, record ?? error, 'expired')
       const rungMs = hinted ? retry.rungFor(delayMs) : delayMs
-      if (delayMs === 0 || rungMs === undefined || rungMs === 0) {
-        item.attempt += 1
-        again(item)
+      if (delayMs > 0 && !holds && rungMs !== undefined) {
+        const notBeforeMs = rungMs < delayMs ? clock.now() + delayMs : undefined
+        settlement.settle(item, { kind: 'retry', rungMs, notBeforeMs, error: record ?? error })
         return false
       }
-      if (holds) {
-        item.attempt += 1
-        return holdKey(item, delayMs, freeSlot)
+      // What waits in the process does not survive it: a consumer that stops gives it back at once.
+      if (isDraining()) {
+        settlement.settle(item, { kind: 'release' })
+        return false
       }
-      const notBeforeMs = rungMs < delayMs ? clock.now() + delayMs : undefined
-      settlement.settle(item, { kind: 'retry', rungMs, notBeforeMs, error })
+      item.attempt += 1
+      if (delayMs > 0) return holdKey(item, delayMs, freeSlot)
+      again(item)
       return false
     },
     wait(item, { remainingMs }) {

@@ -51,13 +51,16 @@ export function createScheduler({ concurrency, clock, admit, run }: SchedulerOpt
   function pump(): void {
     if (pumping) return
     pumping = true
-    while (running < concurrency && !paused) {
-      const next = queue.shift()
-      if (next === undefined) break
-      if ('items' in next) start(next.entry, next.items)
-      else if (next.admitted || admit(next)) startOrCollect(next)
+    try {
+      while (running < concurrency && !paused) {
+        const next = queue.shift()
+        if (next === undefined) break
+        if ('items' in next) start(next.entry, next.items)
+        else if (next.admitted || admit(next)) startOrCollect(next)
+      }
+    } finally {
+      pumping = false
     }
-    pumping = false
   }
 
   function start(entry: HandlerEntry, items: readonly InFlight[]): void {

@@ -1,4 +1,5 @@
 import { fullJitter } from '../backoff.js'
+import { graceMs, settledBy } from '../settledBy.js'
 import { DeadLetterError, PublishError, RetriesExhaustedError } from '../errors.js'
 import type { Target, WireMessage } from '../ports.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
@@ -91,7 +92,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
     for (let failures = 1; ; failures += 1) {
       try {
         const deadline = clock.monotonic() + sendDeadlineMs
-        const receipt = await transport.send(target, message, { deadline, signal: stopping })
+        const sent = transport.send(target, message, { deadline, signal: stopping })
+        const receipt = await settledBy({ clock, deadline: deadline + graceMs, work: sent, late: neverSettled })
         if (receipt.routed !== false) {
           if (failures > 1) counts.stuck -= 1
           return true
@@ -156,7 +158,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     return {
       body: delivery.body,
       contentType: delivery.contentType,
-      id: envelope?.id ?? delivery.id ?? kit.newId(),
+      id: envelope?.id || delivery.id || kit.newId(), // An id may also be empty.
       type: envelope?.type ?? '',
       headers,
       ...(partitionKey === undefined ? {} : { partitionKey }),
@@ -165,7 +167,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
 
   function facts(item: InFlight, attempt: number, error: unknown): FailureFacts {
     const nowIso = new Date(clock.now()).toISOString()
-    return { attempt, error, nowIso, group, origin: `${transport.system}:${item.delivery.address}` }
+    const { firstFailedAt } = item
+    return { attempt, error, firstFailedAt, nowIso, group, origin: `${transport.system}:${item.delivery.address}` }
   }
 
   async function settleByCopy(item: InFlight, decision: Decision): Promise<void> {
@@ -183,9 +186,9 @@ export function createSettlement(options: SettlementOptions): Settlement {
       const about = facts(item, decision.attempts, decision.error)
       const message = copyOf(item, deadLetterHeaders(original, about, decision.reason))
       moved = await move(item, { dead: { destination, group } }, message)
-      if (moved) noteDeadLetter(item, decision)
     }
     end(item, moved ? decision.kind : 'release')
+    if (moved && decision.kind === 'deadLetter') noteDeadLetter(item, decision)
   }
 
   return {
@@ -207,11 +210,21 @@ export function createSettlement(options: SettlementOptions): Settlement {
             'A handler discarded a message',
           )
           return end(item, decision.kind)
-        default:
+        case 'complete':
+        case 'skip':
+        case 'release':
           return end(item, decision.kind)
       }
     },
   }
+}
+
+function neverSettled(): PublishError {
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_DEADLINE',
+    outcome: 'unknown',
+    message: 'The transport did not settle a copy by its deadline',
+  })
 }
 
 function unroutedCopy(target: Target): PublishError {

@@ -16,6 +16,17 @@ export interface WorkSurroundings {
 /** What a handler publishes with; `causedBy` for batches. */
 type AnyFollowUp = FollowUpOptions & { readonly causedBy?: BatchItem }
 
+type WorkPublish = <Data>(contract: Contract<Data>, data: Data, options?: AnyFollowUp) => Promise<PublishResult>
+
+/** Data that is invalid may have no key to read; the publisher says so better than whatever the function throws. */
+function keyOf<Data>(contract: Contract<Data>, data: Data): string | undefined {
+  try {
+    return contract.partitionKey(data)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * One call of a handler: the call itself and its context in one object. The signal and the logger are made when they
  * are read: an AbortController and a child logger per message cost 20 to 40 % of a whole consume.
@@ -87,25 +98,32 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
     return this.#abortReason !== undefined
   }
 
-  async publish<Data>(contract: Contract<Data>, data: Data, options: AnyFollowUp = {}): Promise<PublishResult> {
+  /** A getter, so that `({ data }, { publish }) => publish(…)` works as well. */
+  get publish(): WorkPublish {
+    return (contract, data, options = {}) => this.#publish(contract, data, options)
+  }
+
+  async #publish<Data>(contract: Contract<Data>, data: Data, options: AnyFollowUp): Promise<PublishResult> {
     const { publisher, group } = this.#surroundings
     if (publisher === undefined) {
-      throw new LifecycleError({
-        code: 'POSTHORN_NOT_STARTED',
-        message: 'This consumer has no publisher; make it with createService, or give createConsumer a publisher',
-      })
+      throw new LifecycleError({ code: 'POSTHORN_NOT_STARTED', message: 'This consumer has no publisher' })
     }
     const { step, causedBy, ...publishOptions } = options
     const cause = (causedBy ?? this.items[0]!).envelope
-    const key = options.partitionKey ?? contract.partitionKey(data)
+    const key = options.partitionKey ?? keyOf(contract, data)
     const id = options.id ?? deriveId([cause.source, cause.id, group, contract.type, key, step])
     this.#refuseRepeated(id, contract)
-    return publisher.publish(contract, data, {
-      correlationId: cause.correlationid ?? cause.id,
-      causationId: cause.id,
-      ...publishOptions,
-      id,
-    })
+    try {
+      return await publisher.publish(contract, data, {
+        correlationId: cause.correlationid ?? cause.id,
+        causationId: cause.id,
+        ...publishOptions,
+        id,
+      })
+    } catch (error) {
+      this.#publishedIds?.delete(id) // Repeating it is what the error asks for.
+      throw error
+    }
   }
 
   #refuseRepeated(id: string, contract: Contract<never>): void {

@@ -22,7 +22,7 @@ export function binaryMode(options: CloudEventsModeOptions = {}): WireFormat {
       }
       const headers: Record<string, string> = {}
       for (const [name, value] of Object.entries(attributes)) {
-        if (value !== undefined) headers[context.binaryPrefix + name] = String(value)
+        if (value !== undefined) headers[context.binaryPrefix + name] = `${value as string | number | boolean}`
       }
       return { body, contentType: datacontenttype ?? codec.contentType, headers }
     },

@@ -69,6 +69,7 @@ function binaryAttributes(headers: Readonly<Record<string, string>>): Record<str
     const prefix = prefixes.find((candidate) => lower.startsWith(candidate))
     // `ce_datacontenttype` is written by some SDKs beside the content type; the binding says the content type counts.
     if (prefix === undefined || lower === `${prefix}datacontenttype`) continue
+    if (lower === `${prefix}data` || lower === `${prefix}data_base64`) continue // Data is the body, never a header.
     attributes ??= {}
     const attribute = lower.slice(prefix.length)
     if (attribute === '__proto__') throw undecodable('A header names the attribute __proto__')
@@ -79,7 +80,8 @@ function binaryAttributes(headers: Readonly<Record<string, string>>): Record<str
 
 function codecFor(contentType: unknown, codec: Codec): Codec | undefined {
   if (contentType === undefined) return codec
-  const type = mediaType(String(contentType))
+  if (typeof contentType !== 'string') return undefined // The envelope's schema refuses it in a moment.
+  const type = mediaType(contentType)
   if (type === codec.contentType) return codec
   return isJson(type) ? jsonCodec : undefined
 }

@@ -25,14 +25,14 @@ export function toJson(value: unknown): string {
   let json: string | undefined
   try {
     json = JSON.stringify(value)
-  } catch (error) {
-    // A cycle, a BigInt, or a throwing toJSON; the engine's message names keys only.
-    throw unserializable(error instanceof Error ? error.message.split('\n', 1)[0]! : 'it cannot be written')
+  } catch {
+    // The engine's message would show keys, and that of a toJSON may show data.
+    throw unserializable('it has a cycle or a BigInt, or a toJSON that throws')
   }
   if (json === undefined) throw unserializable('the value has no JSON form')
   // Whatever JSON cannot say comes out as null: without a null there is nothing to look for.
   if (json.includes('null')) refuseLossy(value)
-  if (mayNameProto(json)) refuseProto(value)
+  if (mayNameProto(json)) refuseProto(JSON.parse(json))
   return json
 }
 
@@ -47,8 +47,16 @@ function refuseLossy(value: unknown): void {
       refuseLossy(element)
     }
   } else if (typeof value === 'object' && value !== null) {
+    if ('toJSON' in value && typeof value.toJSON === 'function')
+      return refuseLossyForm(value, value.toJSON('') as unknown)
     for (const child of Object.values(value)) refuseLossy(child)
   }
+}
+
+/** What an object says of itself: an invalid Date says null. */
+function refuseLossyForm(value: object, form: unknown): void {
+  if (form === null && value instanceof Date) throw unserializable('an invalid Date has no JSON form')
+  if (form !== value) refuseLossy(form)
 }
 
 function unserializable(reason: string): SerializationError {

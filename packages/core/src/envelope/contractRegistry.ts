@@ -2,6 +2,7 @@ import type { Contract } from '@posthorn/contracts'
 import { canonicalSchema } from '@posthorn/contracts'
 import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
+import type { Logger } from '../logger.js'
 import { createAjv, toIssues } from './ajvSetup.js'
 import { schemaHazards } from './schemaHazards.js'
 
@@ -24,11 +25,12 @@ interface Entry {
 
 /** Options of a registry. */
 export interface ContractRegistryOptions {
-  /** Schemas that can block the event loop (exponential patterns, unbounded `uniqueItems`). @default 'refuse' */
-  readonly unsafeSchemas?: 'refuse' | 'allow'
+  /** What happens with schemas that can block the event loop. */
+  readonly unsafeSchemas: 'warn' | 'refuse' | 'allow'
+  readonly logger: Logger
 }
 
-export function createContractRegistry(options: ContractRegistryOptions = {}): ContractRegistry {
+export function createContractRegistry({ unsafeSchemas, logger }: ContractRegistryOptions): ContractRegistry {
   const byContract = new WeakMap<Contract, Entry>()
   const byType = new Map<string, Entry>()
   const ajv = createAjv()
@@ -42,9 +44,17 @@ export function createContractRegistry(options: ContractRegistryOptions = {}): C
   }
 
   function compile(contract: Contract): Entry {
-    const hazards = options.unsafeSchemas === 'allow' ? [] : schemaHazards(contract.schema)
-    if (hazards.length > 0) {
+    const hazards = unsafeSchemas === 'allow' ? [] : schemaHazards(contract.schema)
+    if (hazards.length > 0 && unsafeSchemas === 'refuse') {
       return { contract, problems: hazards.map((hazard) => `contract ${contract.type}: schema ${hazard}`) }
+    }
+    if (hazards.length > 0) {
+      const facts = { event: 'schema.unsafe', type: contract.type, hazards }
+      logger.warn(facts, 'A schema may let one message block the process; see unsafeSchemas')
+    }
+    if (contract.schema['$async'] !== undefined) {
+      // Its validator answers with a promise, which counts as "valid" whatever comes of it.
+      return { contract, problems: [`contract ${contract.type}: an $async schema cannot be used; remove $async`] }
     }
     try {
       return { contract, problems: [], validate: dataValidator(contract.type, compileSchema(ajv, contract)) }

@@ -57,7 +57,7 @@ export function checkDepth(json: string, maxDepth: number): void {
 
 /** Whether a key `__proto__` can stand in the text, also written with escapes. */
 export function mayNameProto(json: string): boolean {
-  return json.includes('__proto__') || json.includes('\\u005')
+  return json.includes('__proto__') || json.includes('\\u')
 }
 
 /** Throws `POSTHORN_FORBIDDEN_KEY` when an object in `value` has an own key `__proto__` (F11). */

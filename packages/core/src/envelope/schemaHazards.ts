@@ -2,8 +2,9 @@ import type { JsonSchema } from '@posthorn/contracts'
 import isSafeRegex from 'safe-regex2'
 
 /**
- * Lists what in a schema lets one small message block the event loop: a pattern that backtracks exponentially (28
- * characters took 9 s, F5) and `uniqueItems` over lists without a bound, which is quadratic (F7).
+ * Lists what in a schema may let one small message block the event loop: nested repetitions in a pattern (28 characters
+ * took 9 s, F5) and `uniqueItems` over lists without a bound, which is quadratic (F7). A hint, no proof: some nested
+ * repetitions are harmless, and some alternatives that are not nested are not.
  */
 export function schemaHazards(schema: JsonSchema): string[] {
   const hazards: string[] = []
@@ -11,17 +12,39 @@ export function schemaHazards(schema: JsonSchema): string[] {
   return hazards
 }
 
+const mapsOfSchemas = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']
+const listsOfSchemas = ['allOf', 'anyOf', 'oneOf', 'prefixItems']
+const schemas = [
+  'items',
+  'contains',
+  'additionalProperties',
+  'propertyNames',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+  'not',
+  'if',
+  'then',
+  'else',
+]
+
+/** Follows keywords that hold schemas, so that a property named `default` is looked into and an example is not. */
 function walk(node: unknown, pointer: string, hazards: string[]): void {
-  if (typeof node !== 'object' || node === null) return
-  if (!Array.isArray(node)) inspect(node as JsonSchema, pointer, hazards)
-  for (const [key, child] of Object.entries(node)) {
-    if (key === 'enum' || key === 'const' || key === 'examples' || key === 'default') continue
-    walk(child, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, hazards)
+  if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+  const schema = node as JsonSchema
+  inspect(schema, pointer, hazards)
+  for (const key of schemas) walk(schema[key], `${pointer}/${key}`, hazards)
+  for (const key of [...mapsOfSchemas, ...listsOfSchemas]) {
+    for (const [name, child] of Object.entries(schema[key] ?? {})) {
+      walk(child, `${pointer}/${key}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, hazards)
+    }
   }
 }
 
-function inspect(node: JsonSchema, pointer: string, hazards: string[]): void {
-  const { pattern, patternProperties, uniqueItems, maxItems } = node
+function inspect(
+  { pattern, patternProperties, uniqueItems, maxItems }: JsonSchema,
+  at: string,
+  hazards: string[],
+): void {
   const patterns = typeof pattern === 'string' ? [pattern] : []
   if (typeof patternProperties === 'object' && patternProperties !== null) {
     patterns.push(...Object.keys(patternProperties))
@@ -29,10 +52,12 @@ function inspect(node: JsonSchema, pointer: string, hazards: string[]): void {
   for (const source of patterns) {
     // The limit on repetitions is lifted: only nested ones are exponential.
     if (!isSafeRegex(source, { limit: 1000 })) {
-      hazards.push(`${pointer || '/'}: the pattern ${JSON.stringify(source)} can take exponential time; rewrite it`)
+      hazards.push(
+        `${at || '/'}: the pattern ${JSON.stringify(source)} nests repetitions and may take exponential time`,
+      )
     }
   }
   if (uniqueItems === true && typeof maxItems !== 'number') {
-    hazards.push(`${pointer || '/'}: uniqueItems takes quadratic time; set maxItems beside it`)
+    hazards.push(`${at || '/'}: uniqueItems takes quadratic time; set maxItems beside it`)
   }
 }

@@ -2,8 +2,9 @@ import type { Contract } from '@posthorn/contracts'
 import { createDeadlines } from '../deadlines.js'
 import type { DeadlineEntry } from '../deadlines.js'
 import { ConfigurationError, PublishError } from '../errors.js'
-import { boolean, object, optionProblems, text, wholeNumber } from '../optionProblems.js'
+import { boolean, object, optionProblems, text, wholeNumber, withDefaults } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
+import { graceMs } from '../settledBy.js'
 import type { Receipt, SendOptions, WireMessage } from '../ports.js'
 import { asBuildError, createMessageBuilder } from './messageBuilder.js'
 import type { MessageOptions } from './messageBuilder.js'
@@ -61,14 +62,12 @@ export interface Publisher {
 }
 
 const defaults = { deadlineMs: 30_000, maxUnconfirmed: 2_000, maxUnconfirmedBytes: 67_108_864 }
-/** An adapter that keeps its promise settles at the deadline; the core waits this much longer before it steps in. */
-const graceMs = 1_000
 /** What a message weighs in the window beside its body. */
 const messageOverheadBytes = 256
 
 /** Makes a publisher from checked settings; who made the transport opens and closes it. */
 export function makePublisher(kit: MessagingKit, settings: PublisherSettings): Publisher {
-  const { deadlineMs, maxUnconfirmed, maxUnconfirmedBytes } = { ...defaults, ...settings }
+  const { deadlineMs, maxUnconfirmed, maxUnconfirmedBytes } = withDefaults(defaults, settings)
   const deadlines = createDeadlines(kit.clock)
   const window = createWindow(maxUnconfirmed, maxUnconfirmedBytes, deadlines)
   const builder = createMessageBuilder(kit, settings)
@@ -100,10 +99,14 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
     sending.open = true
     deadlines.add(sending)
     const until = sendOptions(sending.at - graceMs, sending.options.signal)
-    transport.send({ destination: sending.contract.destination }, sending.message, until).then(
-      (receipt) => confirmed(sending, receipt),
-      (error: unknown) => fail(sending, error),
-    )
+    try {
+      transport.send({ destination: sending.contract.destination }, sending.message, until).then(
+        (receipt) => confirmed(sending, receipt),
+        (error: unknown) => fail(sending, error),
+      )
+    } catch (error) {
+      fail(sending, error) // Against the port, but the place in the window must not be lost over it.
+    }
   }
 
   /** The place in the window is held until the transport has settled. False when it was left already. */
@@ -165,16 +168,16 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   return {
     publish(contract, data, options = none) {
       try {
-        return send(contract as Contract, build(contract as Contract, data, options), options)
+        return send(contract, build(contract, data, options), options)
       } catch (error) {
-        return Promise.reject(error as Error)
+        return Promise.reject(error)
       }
     },
     async publishMany(contract, list, options = none) {
-      const erased = contract as Contract
-      const messages = list.map((data) => build(erased, data, options))
-      const settled = await Promise.allSettled(messages.map((message) => send(erased, message, options)))
-      return collect(settled, erased)
+      if ('id' in options) throw new ConfigurationError('publishMany', ['options.id would be the id of every message'])
+      const messages = list.map((data) => build(contract, data, options))
+      const settled = await Promise.allSettled(messages.map((message) => send(contract, message, options)))
+      return collect(settled, contract)
     },
     health: () => ({
       ...counts,
@@ -231,7 +234,7 @@ const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
   dataref: text,
   sequence: text,
   extensions: object,
-  headers: object,
+  headers: stringValues,
   deadlineMs: wholeNumber(1),
   signal: object,
   mustRoute: boolean,
@@ -240,6 +243,13 @@ const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
 function publishOptionProblems(options: PublishOptions, kit: MessagingKit): string[] {
   if (options === none) return []
   return [...optionProblems('options', options, publishRules), ...routingProblems(options, kit.transport)]
+}
+
+/** AMQP closes the channel over an Infinity, and drops what it does not know (A20): only strings get there. */
+function stringValues(value: unknown, path: string): string | undefined {
+  if (typeof value !== 'object' || value === null) return `${path} must be an object of strings`
+  const wrong = Object.keys(value).filter((name) => typeof (value as Record<string, unknown>)[name] !== 'string')
+  return wrong.length === 0 ? undefined : `${path}.${wrong[0]} must be a string`
 }
 
 function date(value: unknown, path: string): string | undefined {

@@ -72,7 +72,7 @@ export const kitRules: Readonly<Record<string, OptionRule>> = {
   logger: object,
   newId: callable,
   limits: object,
-  unsafeSchemas: oneOf('refuse', 'allow'),
+  unsafeSchemas: oneOf('warn', 'refuse', 'allow'),
   wireFormat: object,
   wireFormats: object,
   publishes: listOf(contract),
@@ -88,6 +88,6 @@ export function routingProblems(
   settings: { readonly mustRoute?: boolean },
   transport: Transport | undefined,
 ): string[] {
-  if (settings.mustRoute !== true || transport?.capabilities?.routed !== false) return []
+  if (settings?.mustRoute !== true || transport?.capabilities?.routed !== false) return []
   return [`mustRoute: ${transport.system} cannot tell whether a message was routed; leave the option away`]
 }

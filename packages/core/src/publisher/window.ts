@@ -67,6 +67,7 @@ export function createWindow(maxCount: number, maxBytes: number, deadlines: Dead
       const refuse = (error: PublishError): void => {
         end()
         request.refuse(error)
+        admitWaiters() // A large one that gave up may have kept small ones waiting.
       }
       const onAbort = (): void => refuse(aborted(signal))
       const watched = deadlines.watch(request.deadline, () => refuse(late()))

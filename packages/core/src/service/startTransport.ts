@@ -1,6 +1,9 @@
 import { fullJitter } from '../backoff.js'
 import { LifecycleError, codeOf } from '../errors.js'
+import { object, oneOf, wholeNumber } from '../optionProblems.js'
+import type { OptionRule } from '../optionProblems.js'
 import type { SendOptions } from '../ports.js'
+import { graceMs, neverStarted, settledBy } from '../settledBy.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 
 /** How a service starts. */
@@ -39,7 +42,9 @@ export async function startTransport(start: {
   for (let failures = 1; ; failures += 1) {
     if (either.aborted) throw aborted(either)
     try {
-      await transport.connect({ logger, clock }, publishes, options())
+      const { deadline } = options()
+      const work = transport.connect({ logger, clock }, publishes, options())
+      await settledBy({ clock, deadline: deadline + graceMs, work, late: () => neverStarted('connect') })
       return options
     } catch (error) {
       if (either.aborted) throw aborted(either)
@@ -69,4 +74,10 @@ function aborted(signal: AbortSignal): unknown {
     message: 'The start was aborted',
     cause: signal.reason,
   })
+}
+
+export const startRules: Readonly<Record<keyof StartOptions, OptionRule>> = {
+  ifUnavailable: oneOf('fail', 'wait'),
+  deadlineMs: wholeNumber(1),
+  signal: object,
 }

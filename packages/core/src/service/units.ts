@@ -1,0 +1,126 @@
+import { destinationProblem, groupProblem } from '@posthorn/contracts'
+import { makeConsumer } from '../consumer/consumer.js'
+import type { Consumer, ConsumerHealth, ManagedConsumer } from '../consumer/consumer.js'
+import {
+  consumerProblems,
+  handlerProblems,
+  resolveConsumerOptions,
+  subscriptionsOf,
+} from '../consumer/consumerOptions.js'
+import type { ConsumerOptions } from '../consumer/consumerOptions.js'
+import { createDeadLetterIntake } from '../consumer/deadLetters.js'
+import type { DeadLetterHandler } from '../consumer/deadLetters.js'
+import { optionProblems, refuseProblems, text } from '../optionProblems.js'
+import { endedBy, graceMs, neverStarted, settledBy } from '../settledBy.js'
+import type { RunningSubscription, SendOptions, Subscription } from '../ports.js'
+import type { Publisher } from '../publisher/publisher.js'
+import type { MessagingKit } from '../publisher/publisherOptions.js'
+
+/** A group whose dead letters are read. */
+export interface DeadLetterSource {
+  readonly destination: string
+  readonly group: string
+}
+
+/** Everything of one service that receives. */
+export interface Units {
+  addConsumer(group: string, options: ConsumerOptions): Consumer
+  addDeadLetterReader(source: DeadLetterSource, handler: DeadLetterHandler): void
+  /** Calls lazy handlers and checks everything that is subscribed to; throws a `ConfigurationError`. Without I/O. */
+  prepare(): void
+  /** Starts all at once, since joining a group can take seconds; rejects with the first failure when all have settled. */
+  start(options: () => SendOptions): Promise<void>
+  stop(deadline: number): Promise<void>
+  health(): ConsumerHealth[]
+}
+
+export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
+  const consumers = new Map<string, ManagedConsumer>()
+  const readers: { readonly source: DeadLetterSource; readonly handler: DeadLetterHandler }[] = []
+  const reading: RunningSubscription[] = []
+
+  function problemsOf(group: string, options: ConsumerOptions): string[] {
+    const problems = consumerProblems(group, options, kit.transport)
+    if (consumers.has(group)) problems.push(`group ${group} is declared twice; put all its handlers into one consume()`)
+    const handlers = options?.handlers
+    if (!Array.isArray(handlers)) return problems
+    // With problems so far the options may be anything: the bound that depends on them is checked with the others only.
+    const maxInFlight = problems.length === 0 ? resolveConsumerOptions(options).maxInFlight : Infinity
+    problems.push(...handlerProblems(handlers, maxInFlight, kit.registry))
+    if (problems.length > 0) return problems
+    const subscriptions = subscriptionsOf(group, handlers, resolveConsumerOptions(options))
+    return [...kit.transport.check({ publishes: [], subscriptions })]
+  }
+
+  function readerProblems(source: DeadLetterSource, handler: unknown): string[] {
+    const problems = optionProblems('source', source, { destination: text, group: text }, ['destination', 'group'])
+    if (typeof handler !== 'function') problems.push('the handler must be a function')
+    if (problems.length > 0) return problems
+    const names = [destinationProblem(source.destination), groupProblem(source.group)]
+    problems.push(...names.filter((problem) => problem !== undefined))
+    problems.push(...kit.transport.check({ publishes: [], subscriptions: [deadSubscription(source)] }))
+    return problems
+  }
+
+  async function read(reader: (typeof readers)[number], options: SendOptions): Promise<void> {
+    const intake = createDeadLetterIntake(kit, reader.source.destination, reader.handler)
+    const work = kit.transport.subscribe(deadSubscription(reader.source), (list) => intake.take(list), options)
+    const late = (): Error => neverStarted(`subscription to the dead letters of ${reader.source.destination}`)
+    const running = await settledBy({ clock: kit.clock, deadline: options.deadline + graceMs, work, late })
+    reading.push({
+      async stop(deadline) {
+        await running.stop(deadline)
+        // Closing under a handler would leave its dead letter where it is, and its work would be done twice.
+        await endedBy(kit.clock, deadline, intake.idle())
+      },
+    })
+  }
+
+  return {
+    addConsumer(group, options) {
+      refuseProblems(`The consumer of group ${String(group)}`, problemsOf(group, options))
+      const consumer = makeConsumer({ kit, group, options, publisher })
+      consumers.set(group, consumer)
+      return consumer
+    },
+    addDeadLetterReader(source, handler) {
+      refuseProblems('The dead-letter reader', readerProblems(source, handler))
+      readers.push({ source, handler })
+    },
+    prepare() {
+      const problems: string[] = []
+      const subscriptions = [...consumers.values()].flatMap((consumer) => {
+        const prepared = consumer.prepare()
+        problems.push(...prepared.problems)
+        return prepared.subscriptions
+      })
+      refuseProblems('The service', [...problems, ...kit.transport.check({ publishes: [], subscriptions })])
+    },
+    async start(options) {
+      const starts = [
+        ...readers.map((reader) => read(reader, options())),
+        ...[...consumers.values()].map((consumer) => consumer.start(options())),
+      ]
+      const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+    },
+    async stop(deadline) {
+      const stops = [...consumers.values(), ...reading].map((unit) => unit.stop(deadline))
+      await Promise.allSettled(stops.map((stopped) => endedBy(kit.clock, deadline, stopped)))
+    },
+    health: () => [...consumers.values()].map((consumer) => consumer.health()),
+  }
+}
+
+function deadSubscription(source: DeadLetterSource): Subscription {
+  return {
+    destination: source.destination,
+    group: source.group,
+    source: 'dead',
+    types: 'all',
+    rungsMs: [],
+    ordered: false,
+    maxInFlight: 100,
+    maxInFlightBytes: 67_108_864,
+  }
+}
