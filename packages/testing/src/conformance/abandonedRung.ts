@@ -7,11 +7,10 @@ export const abandonedRung: PromiseDefinition = promise('abandonedRung', [
   {
     title: 'a copy that waits in a rung which nobody declares any more is read by the next release',
     async run(bench) {
-      const { rungMs } = bench.timing
       const failing = bench.seen(bench.noted, () => {
         throw new Error('always')
       })
-      const old = await bench.group('billing', { handlers: [failing.handler], retry: { delaysMs: [rungMs * 3] } })
+      const old = await bench.group('billing', { handlers: [failing.handler], retry: { delaysMs: [bench.longRungMs] } })
       await old.service.publish(bench.noted, { n: 1 })
       await bench.counted(old.consumer, { retried: 1 })
       await old.service.stop()

@@ -38,6 +38,8 @@ export interface Bench extends CaseContracts, BenchUnits {
   readonly capabilities: Capabilities
   readonly secret: string | undefined
   readonly destination: string
+  /** A rung in which a message waits while everything else of its case is done. */
+  readonly longRungMs: number
   /** Contracts on a second destination of this case. */
   readonly second: CaseContracts
   /** A transport to an address without a broker. */
@@ -87,6 +89,7 @@ export function createBench(setup: ConformanceSetup): Bench {
     ...contracts,
     ...units,
     timing,
+    longRungMs: Math.max(timing.rungMs * 5, 300),
     capabilities: setup.capabilities,
     secret: setup.secret,
     destination,

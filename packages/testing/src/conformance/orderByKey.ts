@@ -28,7 +28,7 @@ export const orderByKey: PromiseDefinition = promise('orderByKey', [
       const probe = bench.seen(bench.keyed, ({ data }, { attempt }) => {
         if (data.key === 'key-0' && attempt === 1 && data.n === 0) throw new Error('not yet')
       })
-      const retry = { delaysMs: [bench.timing.rungMs * 3] }
+      const retry = { delaysMs: [bench.longRungMs] }
       const options = { handlers: [probe.handler], order: { by: 'partitionKey' }, concurrency: 1, retry } as const
       const { service, consumer } = await bench.group('billing', options)
       await service.publishMany(bench.keyed, keyedNotes({ keys: 8, each: 3 }))

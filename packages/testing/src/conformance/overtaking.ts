@@ -12,7 +12,7 @@ export const overtaking: PromiseDefinition = promise('overtaking', [
         if (data.n === 0 && attempt === 1) throw new Error('not yet')
       })
       const overtake = { by: 'partitionKey', onRetry: 'overtake' } as const
-      const retry = { delaysMs: [bench.timing.rungMs * 3] }
+      const retry = { delaysMs: [bench.longRungMs] }
       const { service } = await bench.group('billing', { handlers: [probe.handler], order: overtake, retry })
       await service.publishMany(bench.keyed, [
         { n: 0, key: 'k' },

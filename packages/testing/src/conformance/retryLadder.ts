@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
-import { numbersOf, waitsOf } from './messages.js'
+import { notes, numbersOf, waitsOf } from './messages.js'
 
 /** A failed message climbs its ladder, counted by us, late rather than early, and ends in the dead letters. */
 export const retryLadder: PromiseDefinition = promise('retryLadder', [
@@ -34,13 +34,12 @@ export const retryLadder: PromiseDefinition = promise('retryLadder', [
   {
     title: 'while one message waits in a rung, others are handled; it succeeds later with its attempt counted',
     async run(bench) {
-      const { rungMs } = bench.timing
       const probe = bench.seen(bench.noted, ({ data }, { attempt }) => {
         if (data.n === 0 && attempt === 1) throw new Error('later')
       })
-      const options = { handlers: [probe.handler], retry: { delaysMs: [rungMs * 5] }, concurrency: 1 }
+      const options = { handlers: [probe.handler], retry: { delaysMs: [bench.longRungMs] }, concurrency: 1 }
       const { service } = await bench.group('billing', options)
-      for (let n = 0; n < 4; n += 1) await service.publish(bench.noted, { n })
+      await service.publishMany(bench.noted, notes(4))
       const seen = await probe.waitForCount(5)
       assert.equal(numbersOf(seen).at(-1), 0)
       assert.deepEqual(seen.at(-1)?.attempt, 2)
