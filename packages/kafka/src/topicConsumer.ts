@@ -1,11 +1,9 @@
 import type { Clock, Logger } from '@posthorn/core/adapter'
-import { pauseFor, repeat } from './byDeadline.js'
-import { Caution } from './caution.js'
 import { superviseConsumer } from './consumerSupervisor.js'
 import type { ConsumerSupervisor } from './consumerSupervisor.js'
 import type { CrashRecord } from './crashRecord.js'
-import type { FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
-import { DriverError, isPassing } from './driver/driverError.js'
+import type { ConsumerOptions, FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
+import { DriverError } from './driver/driverError.js'
 import { textOf } from './errorMapping.js'
 import { createFetchFlow } from './fetchFlow.js'
 import type { FetchFlow } from './fetchFlow.js'
@@ -13,9 +11,9 @@ import type { HandOff } from './handOff.js'
 import { createOffsetCommitter } from './offsetCommitter.js'
 import type { OffsetCommitter } from './offsetCommitter.js'
 import type { Settings } from './options.js'
+import { createPartitionOpening } from './partitionOpening.js'
+import type { PartitionOpening } from './partitionOpening.js'
 import { PartitionQueue } from './partitionQueue.js'
-import { readStarts } from './partitionStart.js'
-import type { PartitionStart } from './partitionStart.js'
 import type { RungPause } from './rungPause.js'
 import type { Turns } from './turns.js'
 
@@ -37,9 +35,11 @@ export interface TopicConsumerParts {
 
 /** At least so many messages of a partition may wait, so that a fast consumer is not kept waiting for fetches. */
 const minBufferedCount = 1_000
-/** A commit that must precede a delivery is not repeated sooner. */
-const rewriteMs = 200
-const openBackoff = { firstMs: 100, maxMs: 3_000 }
+/**
+ * Every member notices a rebalance at its next heartbeat and hands nothing more over, so nobody needs long to come back.
+ * After a broker has restarted, the group waits so long for our former self, which kafkajs cannot be any more.
+ */
+const minRebalanceMs = 6_000
 
 /**
  * One topic in one group: the partitions that are ours, from assignment to loss. Each assignment is an epoch. Between two
@@ -50,21 +50,20 @@ export class TopicConsumer {
   readonly #supervisor: ConsumerSupervisor
   readonly #committer: OffsetCommitter
   readonly #flow: FetchFlow
+  readonly #opening: PartitionOpening
   readonly #queues = new Map<number, PartitionQueue>()
   readonly #resets = new Set<number>()
   #isRebalancing = true
   #isHalted = false
-  #isLeaving = false
+  readonly #leaving = new AbortController()
   #epoch = new AbortController()
 
   constructor(parts: TopicConsumerParts) {
     this.#parts = parts
-    const { driver, settings, clock, logger, topic, groupId, partitions } = parts
-    const { sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes } = settings
-    const options = { topic, groupId, partitions, sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes }
+    const { driver, settings, clock, logger, handOff, groupId } = parts
     this.#supervisor = superviseConsumer({
       groupId,
-      make: (events) => driver.consumer(options, events),
+      make: (events) => driver.consumer(consumerOptions(parts), events),
       events: {
         assigned: (assigned) => this.#assigned(assigned),
         rebalancing: () => this.#rebalancing(),
@@ -85,14 +84,21 @@ export class TopicConsumer {
       clock,
       logger,
     })
+    this.#opening = createPartitionOpening({
+      ...parts,
+      commit: (offsets) => this.#commit(offsets),
+      ending: this.#leaving.signal,
+      isOurs: (queue) => !this.#isRebalancing && this.#queues.get(queue.partition) === queue,
+      onChange: () => handOff.request(),
+    })
     this.#flow = createFetchFlow({
       clock,
       consumer: () => this.#supervisor.current,
       queueOf: (partition) => this.#queues.get(partition),
       owned: () => [...this.#queues.keys()],
-      isFull: () => parts.handOff.isFull,
+      isFull: () => handOff.isFull,
       maxCount: Math.max(minBufferedCount, parts.maxInFlight),
-      maxBytes: maxPartitionFetchBytes,
+      maxBytes: settings.maxPartitionFetchBytes,
     })
   }
 
@@ -150,7 +156,7 @@ export class TopicConsumer {
     this.halt()
     await this.#committer.flush()
     await this.#committer.letGo()
-    this.#isLeaving = true
+    this.#leaving.abort()
     this.#committer.stop()
     this.#epoch.abort()
     await this.#supervisor.stop(deadline)
@@ -178,7 +184,7 @@ export class TopicConsumer {
   }
 
   #rebalancing(): void {
-    if (this.#isRebalancing || this.#isLeaving) return
+    if (this.#isRebalancing || this.#leaving.signal.aborted) return
     // The coordinator still takes it; kafkajs joins again in the same turn of the event loop, a few requests later.
     void this.#committer.letGo()
     this.#isRebalancing = true
@@ -239,69 +245,31 @@ export class TopicConsumer {
     this.#flow.forget(partition)
   }
 
-  /** Finds out where the group stands, puts on record that we start there, and only then lets messages out. */
   async #open(signal: AbortSignal): Promise<void> {
-    const { driver, clock, logger } = this.#parts
-    const opening = [...this.#queues.values()].filter(({ isOpening }) => isOpening)
-    if (opening.length === 0) return
-    const attempt = async (): Promise<void> => {
-      const startOf = await readStarts(driver, this.#parts, logger)
-      if (signal.aborted) return
-      await this.#record(opening, startOf)
-      if (signal.aborted) return
-      for (const queue of opening) {
-        const start = startOf(queue.partition)
-        queue.open(start.offset, start.starts === undefined ? undefined : this.#cautionFor(queue, start))
-        queue.committed = start.offset
-      }
-    }
-    const outcome = await repeat(attempt, { clock, deadline: Infinity, signal, backoff: openBackoff, isPassing })
+    const queues = [...this.#queues.values()].filter(({ isOpening }) => isOpening)
+    if (queues.length === 0) return
+    const error = await this.#opening.open(queues, signal)
     // Nothing will come of it as it is (a missing right): begin again, ever more slowly.
-    if ('error' in outcome && !outcome.late) this.#supervisor.rebuild(textOf(outcome.error))
-  }
-
-  /** Where the process before died, its record stays: it is counted when its head is handed over. */
-  async #record(opening: readonly PartitionQueue[], startOf: (partition: number) => PartitionStart): Promise<void> {
-    const offsets: OffsetToCommit[] = []
-    for (const { partition } of opening) {
-      const { offset, starts } = startOf(partition)
-      if (starts === undefined) offsets.push({ partition, offset, metadata: this.#parts.record.running(offset, 0) })
-    }
-    if (offsets.length > 0) await this.#commit(offsets)
-  }
-
-  #cautionFor(queue: PartitionQueue, { offset, starts }: PartitionStart): Caution {
-    const { turns, record, handOff, topic, logger } = this.#parts
-    logger.info(
-      { event: 'kafka.crashed', topic, partition: queue.partition, offset, starts },
-      'The process that had this partition before did not let go of it: going on one message at a time',
-    )
-    return new Caution({
-      turns,
-      record,
-      head: offset,
-      starts: (starts ?? 0) + 1,
-      write: () => this.#write(queue),
-      onChange: () => handOff.request(),
-    })
-  }
-
-  async #write(queue: PartitionQueue): Promise<boolean> {
-    const { partition, mark } = queue
-    try {
-      if (this.#isRebalancing || this.#queues.get(partition) !== queue) throw new Error('not ours')
-      await this.#commit([{ partition, offset: mark!, metadata: queue.metadata(false) }])
-      queue.committed = mark
-      return true
-    } catch {
-      await pauseFor(rewriteMs, { clock: this.#parts.clock, deadline: Infinity, signal: this.#epoch.signal })
-      return false
-    }
+    if (error !== undefined) this.#supervisor.rebuild(textOf(error))
   }
 
   #commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     const consumer = this.#supervisor.current
     if (consumer !== undefined) return consumer.commit(offsets)
     return Promise.reject(new DriverError({ kind: 'membership', message: 'There is no consumer' }))
+  }
+}
+
+function consumerOptions({ topic, groupId, partitions, settings }: TopicConsumerParts): ConsumerOptions {
+  const { sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes } = settings
+  const rebalanceTimeoutMs = Math.min(sessionTimeoutMs, Math.max(minRebalanceMs, heartbeatIntervalMs * 2))
+  return {
+    topic,
+    groupId,
+    partitions,
+    sessionTimeoutMs,
+    heartbeatIntervalMs,
+    rebalanceTimeoutMs,
+    maxPartitionFetchBytes,
   }
 }

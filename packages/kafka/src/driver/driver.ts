@@ -70,6 +70,8 @@ export interface ConsumerOptions {
   readonly partitions: number
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
+  /** How long a rebalance waits for members that do not come back: for a dead one, all this time. */
+  readonly rebalanceTimeoutMs: number
   readonly maxPartitionFetchBytes: number
 }
 

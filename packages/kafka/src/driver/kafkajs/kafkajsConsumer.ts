@@ -52,8 +52,7 @@ class KafkajsConsumer implements DriverConsumer {
     this.#consumer = this.#client.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: options.sessionTimeoutMs,
-      // A member that died is waited for no longer than one that is silent.
-      rebalanceTimeout: options.sessionTimeoutMs,
+      rebalanceTimeout: options.rebalanceTimeoutMs,
       heartbeatInterval: options.heartbeatIntervalMs,
       maxBytesPerPartition: options.maxPartitionFetchBytes,
       maxBytes: Math.max(maxFetchBytes, options.maxPartitionFetchBytes),
