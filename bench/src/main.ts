@@ -28,8 +28,9 @@ const program = new Command('bench')
 
 async function bench(transport: string, options: BenchOptions): Promise<void> {
   const load = operationsOf[transport]
-  if (load === undefined)
-    program.error(`unknown transport ${transport}; one of ${Object.keys(operationsOf).join(', ')}`)
+  if (load === undefined) {
+    return program.error(`unknown transport ${transport}; one of ${Object.keys(operationsOf).join(', ')}`)
+  }
   const comparisons: Comparison[] = []
   for (const operation of await load()) {
     const onRound = (round: number): void => {

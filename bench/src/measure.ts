@@ -1,6 +1,8 @@
 /** One contender of an operation, ready to be measured more than once. */
 export interface Contender {
   readonly name: string
+  /** Makes ready what `run` works on; not measured. */
+  prepare?(messages: number): Promise<void>
   /** Does the work `messages` times; resolves when all of it is done. */
   run(messages: number): Promise<void>
   close(): Promise<void>
@@ -64,6 +66,7 @@ export async function compare(
 }
 
 async function measure(contender: Contender, messages: number): Promise<Sample> {
+  await contender.prepare?.(messages)
   globalThis.gc?.()
   const cpu = process.cpuUsage()
   const start = performance.now()
