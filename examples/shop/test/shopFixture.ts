@@ -27,9 +27,9 @@ export const soundUser: UserRegistered = {
 }
 
 /** An order's id that has this fate. */
-export function orderIdWith(fate: Fate, seed = 7): string {
+export function orderIdWith(fate: Fate, seed = 7, prefix = 'o-'): string {
   for (let number = 0; number < 100_000; number += 1) {
-    if (fateOf(seed, `o-${number}`) === fate) return `o-${number}`
+    if (fateOf(seed, `${prefix}${number}`) === fate) return `${prefix}${number}`
   }
   throw new Error(`no order is ${fate}`)
 }

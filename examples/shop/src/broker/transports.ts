@@ -15,6 +15,9 @@ export interface BrokerChoice {
   readonly brokers?: string | undefined
 }
 
+/** Kafka gives the partitions of a process that was killed to others after so long; a demo should not wait for longer. */
+const sessionTimeoutMs = 10_000
+
 /** Makes a transport of its own for each service; all of them reach one broker. */
 export interface Transports {
   readonly name: TransportName
@@ -41,7 +44,8 @@ export async function findTransports(choice: BrokerChoice): Promise<Transports> 
     )
   }
   const list = address.split(',').map((part) => part.trim()).filter((part) => part !== '') // prettier-ignore
-  const create = name === 'rabbitmq' ? () => createRabbitMq({ urls: list }) : () => createKafka({ brokers: list })
+  const create =
+    name === 'rabbitmq' ? () => createRabbitMq({ urls: list }) : () => createKafka({ brokers: list, sessionTimeoutMs })
   return { name, create, close: () => {} }
 }
 

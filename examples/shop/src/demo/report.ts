@@ -71,11 +71,13 @@ function* rejected({ rejections }: DemoResult): Generator<string> {
   yield `and ${shown(rejections.count - listed)} more (--json lists all): ${codes}\n`
 }
 
-function notes({ repeated, tally, missing, lateUsers, isStalled }: DemoResult): string[] {
+function notes({ repeated, strays, tally, missing, lateUsers, isStalled }: DemoResult): string[] {
   const list = missing.slice(0, 20).join(', ')
   return [
     ...(repeated > 0 ? [`Heard again: ${shown(repeated)} (delivery is at least once; nothing was counted twice)`] : []),
-    ...(tally.strays > 0 ? [`Cleared away: ${shown(tally.strays)} dead letters of earlier runs`] : []),
+    ...(strays + tally.strays > 0
+      ? [`Cleared away: ${shown(strays)} messages and ${shown(tally.strays)} dead letters of earlier runs`]
+      : []),
     ...(lateUsers > 0 ? [pc.red(`Lost: the registrations of ${shown(lateUsers)} users`)] : []),
     ...(isStalled ? [pc.red('Nothing moved any more; what was under way counts as lost')] : []),
     ...(missing.length > 0 ? [pc.red(`Lost: the orders of lines ${list}${missing.length > 20 ? ', …' : ''}`)] : []),

@@ -14,11 +14,14 @@ export interface Run {
   lineOf(envelope: Envelope): number
   /** Completes what is not ours, before a handler sees it. */
   readonly onlyOurs: Middleware
+  /** Messages that were not ours. */
+  readonly strays: number
 }
 
 export function createRun(): Run {
   const prefix = `demo-${randomBytes(6).toString('hex')}-`
   let users = 0
+  let strays = 0
   const rootOf = (envelope: Envelope): string => envelope.correlationid ?? envelope.id
   const isOurs = (envelope: Envelope | undefined): envelope is Envelope =>
     envelope !== undefined && rootOf(envelope).startsWith(prefix)
@@ -27,6 +30,13 @@ export function createRun(): Run {
     newUserId: () => `${prefix}user-${(users += 1)}`,
     isOurs,
     lineOf: (envelope) => Number(rootOf(envelope).slice(prefix.length)),
-    onlyOurs: async (call, next) => (isOurs(call.items[0]?.envelope) ? next() : handledAs(call, complete())),
+    async onlyOurs(call, next) {
+      if (isOurs(call.items[0]?.envelope)) return next()
+      strays += 1
+      return handledAs(call, complete())
+    },
+    get strays() {
+      return strays
+    },
   }
 }

@@ -24,7 +24,7 @@ export interface DemoOptions {
   readonly logger: Logger
   /** Fires when the demo shall stop before its end. */
   readonly signal: AbortSignal
-  /** Without progress for so long, what is under way counts as lost. @default 30_000 */
+  /** Without progress for so long, what is under way counts as lost. @default 45_000 */
   readonly stallMs?: number
   /** Is given a look at how far things are, as soon as there is something to see. */
   readonly onStart?: (look: () => DemoProgress) => void
@@ -49,6 +49,8 @@ export interface DemoResult extends LedgerCounts {
   readonly missing: readonly number[]
   /** Users whose registration was confirmed and did not arrive. */
   readonly lateUsers: number
+  /** Messages of earlier runs that were found and cleared away, dead letters aside. */
+  readonly strays: number
   readonly isStalled: boolean
   readonly isInterrupted: boolean
 }
@@ -83,7 +85,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
   // Counted after the stop, which also ends what was still on its way in a run that did not come to its end.
   const facts = { transport: transports.name, read: counter.lines, rejections, tally: shop.tally }
-  return { ...facts, ...ledger.counts(), missing: ledger.missing(), ...end }
+  return { ...facts, ...ledger.counts(), missing: ledger.missing(), strays: run.strays, ...end }
 }
 
 interface Course extends DemoOptions {
@@ -100,7 +102,7 @@ type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'isStalled' | 'isInterr
 async function throughTheShop(course: Course): Promise<End> {
   const startedAt = performance.now()
   const { shop, ledger, run, input, usersFile, counter, rejections, look } = course
-  const stallMs = course.stallMs ?? 30_000
+  const stallMs = course.stallMs ?? 45_000
   const stall = new AbortController()
   const signal = AbortSignal.any([course.signal, stall.signal])
   const giveUp = (): void => {
@@ -111,7 +113,8 @@ async function throughTheShop(course: Course): Promise<End> {
   const { users, orders } = shop
   const registrar = createRegistrar({ users, orders, run, signal, patienceMs: stallMs })
   const watchdog = watchProgress({
-    progress: () => sum(look()) + orders.users.size,
+    // What an earlier run left behind may stand in front of ours: clearing it away is progress too.
+    progress: () => sum(look()) + orders.users.size + run.strays + shop.tally.strays,
     hasWork: () => ledger.underWay + registrar.pending > 0,
     stallMs,
     onStall: () => stall.abort(),

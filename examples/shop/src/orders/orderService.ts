@@ -39,6 +39,7 @@ export function createOrderService(options: ShopServiceOptions): OrderService {
       on(orderPaid, ({ data }) => statuses.set(idKey(data.orderId), 'paid')),
       on(orderRejected, ({ data }) => statuses.set(idKey(data.orderId), 'rejected')),
     ],
+    retry: { delaysMs: [0, 1_000] }, // Its handlers have little to fail at; each delay is a queue or a topic.
     maxInFlight: 1_000,
     middleware: options.middleware ?? [],
   })

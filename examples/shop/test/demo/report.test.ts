@@ -20,6 +20,7 @@ function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
     tally: { paid: 5, declined: 2, reasons: new Map([['nonRetryable', 1]]), strays: 0 },
     missing: [],
     lateUsers: 0,
+    strays: 0,
     isStalled: false,
     isInterrupted: false,
     ...changes,
