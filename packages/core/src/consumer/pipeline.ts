@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { SettlementError } from '../errors.js'
 import type { HandlerTimeoutError } from '../errors.js'
 import type { Delivery } from '../ports.js'
@@ -69,6 +70,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   }
   const inFlight = createSlotted<InFlight>()
   const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal) // One for each copy on its way; Node.js warns at eleven.
   let draining = false
   let idleWaiters: (() => void)[] = []
 

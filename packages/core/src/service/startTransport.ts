@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { fullJitter } from '../backoff.js'
 import { LifecycleError, codeOf } from '../errors.js'
 import { object, oneOf, wholeNumber } from '../optionProblems.js'
@@ -33,6 +34,7 @@ export async function startTransport(start: {
   const { ifUnavailable = 'fail', deadlineMs = defaultStartMs, signal } = start.startOptions
   const { clock, logger, transport } = kit
   const either = signal === undefined ? cancel : AbortSignal.any([signal, cancel])
+  setMaxListeners(0, either) // One for each subscription; Node.js warns at eleven.
   const firstDeadline = clock.monotonic() + deadlineMs
   const options = (): SendOptions => ({
     deadline: ifUnavailable === 'wait' ? clock.monotonic() + deadlineMs : firstDeadline,
