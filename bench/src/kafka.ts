@@ -110,6 +110,6 @@ async function bareConsumer(client: Kafka, topic: string): Promise<Contender> {
       })
       await consumer.disconnect()
     },
-    close: filler.close,
+    close: () => filler.close(),
   }
 }

@@ -70,7 +70,7 @@ async function publishBare(channel: ConfirmChannel, name: string, messages: numb
     const body = work.encode(makeOrder(index, 1000))
     return new Promise<void>((resolve, reject) => {
       channel.publish(name, 'order', body, { ...options, messageId: `id-${index}` }, (error: unknown) =>
-        error ? reject(error as Error) : resolve(),
+        error ? reject(error) : resolve(),
       )
     })
   })

@@ -88,8 +88,8 @@ test('a message of a plain Python script arrives on RabbitMQ and is dead-lettere
     body: '{"not":"an envelope"}',
   })
   await received.ended(2)
-  const bodies = received.deadLetters.map((letter) => Buffer.from(letter.body ?? []).toString('utf8')).sort()
-  expect(bodies).toEqual(['hello from python \u{1f40d}', '{"not":"an envelope"}'])
+  const bodies = received.deadLetters.map((letter) => Buffer.from(letter.body ?? []).toString('utf8'))
+  expect(new Set(bodies)).toEqual(new Set(['hello from python \u{1f40d}', '{"not":"an envelope"}']))
   expect(received.deadLetters.map((letter) => letter.reason)).toEqual(['foreign', 'foreign'])
   await received.stop()
 })

@@ -10,6 +10,7 @@ import type { HandlerEntry } from './handlerTable.js'
 import { compose } from './middleware.js'
 import { createPipeline } from './pipeline.js'
 import type { Pipeline, PipelineHealth } from './pipeline.js'
+import { noCounts } from './settlement.js'
 
 /** What a consumer tells of itself; counts are since the start. */
 export interface ConsumerHealth extends PipelineHealth {
@@ -153,17 +154,4 @@ function tableOf(
   )
 }
 
-const emptyHealth: PipelineHealth = {
-  handled: 0,
-  retried: 0,
-  forwarded: 0,
-  deadLettered: 0,
-  skipped: 0,
-  discarded: 0,
-  released: 0,
-  stuck: 0,
-  inFlight: 0,
-  running: 0,
-  held: 0,
-  timedOut: 0,
-}
+const emptyHealth: PipelineHealth = { ...noCounts(), inFlight: 0, running: 0, held: 0, timedOut: 0 }

@@ -1,7 +1,7 @@
 import type { Contract, Envelope } from '@posthorn/contracts'
 import { optionProblems, refuseProblems, wholeNumber } from '../optionProblems.js'
 import type { Logger } from '../logger.js'
-import type { PublishOptions, PublishResult } from '../publisher/publisher.js'
+import type { PublishOptions, PublishResult } from '../publisher/publishOptions.js'
 import type { Outcome } from './outcome.js'
 
 /** A valid message as a handler sees it. */

@@ -16,7 +16,7 @@ import type { Outcome } from './outcome.js'
 import { hintOfOutcome } from './retryPolicy.js'
 import { createRetryRoute } from './retryRoute.js'
 import { createScheduler } from './scheduler.js'
-import { createSettlement } from './settlement.js'
+import { createSettlement, noCounts } from './settlement.js'
 import type { SettledCounts } from './settlement.js'
 
 /** Where deliveries are and how they ended. */
@@ -58,16 +58,7 @@ const maxAbortMs = 1_000
 
 export function createPipeline({ kit, group, options, table, publisher }: PipelineOptions): Pipeline {
   const { clock } = kit
-  const counts: SettledCounts = {
-    handled: 0,
-    retried: 0,
-    forwarded: 0,
-    deadLettered: 0,
-    skipped: 0,
-    discarded: 0,
-    released: 0,
-    stuck: 0,
-  }
+  const counts = noCounts()
   const inFlight = createSlotted<InFlight>()
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal) // One for each copy on its way; Node.js warns at eleven.

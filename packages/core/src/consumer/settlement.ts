@@ -1,6 +1,7 @@
 import { fullJitter } from '../backoff.js'
 import { graceMs, settledBy } from '../settledBy.js'
 import { DeadLetterError, PublishError, RetriesExhaustedError } from '../errors.js'
+import { pause } from '../pause.js'
 import type { Target, WireMessage } from '../ports.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { deadLetterHeaders, forwardHeaders, retryHeaders } from './copyHeaders.js'
@@ -41,6 +42,20 @@ export interface SettledCounts {
   released: number
   /** Copies (retries, dead letters) that the broker did not take yet. */
   stuck: number
+}
+
+/** Nothing has ended yet. */
+export function noCounts(): SettledCounts {
+  return {
+    handled: 0,
+    retried: 0,
+    forwarded: 0,
+    deadLettered: 0,
+    skipped: 0,
+    discarded: 0,
+    released: 0,
+    stuck: 0,
+  }
 }
 
 export interface SettlementOptions {
@@ -103,7 +118,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
         if (failures === 1) counts.stuck += 1
         if (stopping.aborted) return false
         noteStuck(item, target, { error, failures })
-        await pause(fullJitter(failures, backoff))
+        await pause(clock, fullJitter(failures, backoff), stopping)
         if (stopping.aborted) return false
       }
     }
@@ -138,18 +153,6 @@ export function createSettlement(options: SettlementOptions): Settlement {
     const { id, type } = item.envelope ?? {}
     const facts = { event: 'message.deadLettered', group, destination: item.destination, messageId: id, type }
     logger.warn({ ...facts, reason, attempts, err }, 'A message was dead-lettered')
-  }
-
-  function pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = clock.schedule(delayMs, finish)
-      function finish(): void {
-        timer.cancel()
-        stopping.removeEventListener('abort', finish)
-        resolve()
-      }
-      stopping.addEventListener('abort', finish, { once: true })
-    })
   }
 
   function copyOf(item: InFlight, headers: WireMessage['headers']): WireMessage {

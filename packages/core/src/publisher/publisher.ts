@@ -1,33 +1,15 @@
 import type { Contract } from '@posthorn/contracts'
 import { createDeadlines } from '../deadlines.js'
-import type { DeadlineEntry } from '../deadlines.js'
 import { ConfigurationError, PublishError } from '../errors.js'
-import { boolean, object, optionProblems, text, wholeNumber, withDefaults } from '../optionProblems.js'
-import type { OptionRule } from '../optionProblems.js'
+import { withDefaults } from '../optionProblems.js'
 import { graceMs } from '../settledBy.js'
 import type { Receipt, SendOptions, WireMessage } from '../ports.js'
 import { asBuildError, createMessageBuilder } from './messageBuilder.js'
-import type { MessageOptions } from './messageBuilder.js'
-import { routingProblems } from './publisherOptions.js'
+import { none, publishOptionProblems } from './publishOptions.js'
+import type { PublishOptions, PublishResult } from './publishOptions.js'
 import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
+import { Sending, unrouted } from './sending.js'
 import { createWindow } from './window.js'
-
-/** How one message is published. */
-export interface PublishOptions extends MessageOptions {
-  /** @default the publisher's `deadlineMs` */
-  readonly deadlineMs?: number
-  /** Gives up waiting; what was already sent stays sent (`outcome: 'unknown'`). */
-  readonly signal?: AbortSignal
-  /** Reject when nobody receives the message. @default true for commands where the transport can tell */
-  readonly mustRoute?: boolean
-}
-
-/** What is known of a message that the broker confirmed. */
-export interface PublishResult {
-  readonly id: string
-  /** Whether a queue took it; undefined where the transport cannot tell. */
-  readonly routed: boolean | undefined
-}
 
 /** Counts since the start. */
 export interface PublisherHealth {
@@ -62,8 +44,6 @@ export interface Publisher {
 }
 
 const defaults = { deadlineMs: 30_000, maxUnconfirmed: 2_000, maxUnconfirmedBytes: 67_108_864 }
-/** What a message weighs in the window beside its body. */
-const messageOverheadBytes = 256
 
 /** Makes a publisher from checked settings; who made the transport opens and closes it. */
 export function makePublisher(kit: MessagingKit, settings: PublisherSettings): Publisher {
@@ -156,7 +136,7 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
 
   function build(contract: Contract, data: unknown, options: PublishOptions): WireMessage {
     try {
-      const problems = publishOptionProblems(options, kit)
+      const problems = publishOptionProblems(options, transport)
       if (problems.length > 0) throw new ConfigurationError(`publish(${contract.type})`, problems)
       return builder.build(contract, data, options)
     } catch (error) {
@@ -189,71 +169,8 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   }
 }
 
-/** One publish under way. It is its own deadline: the core's net behind the transport's. */
-class Sending implements DeadlineEntry {
-  readonly #fail: (sending: Sending, error: unknown) => void
-  readonly contract: Contract
-  readonly message: WireMessage
-  readonly bytes: number
-  options: PublishOptions = none
-  resolve: (result: PublishResult) => void = ignore
-  reject: (error: unknown) => void = ignore
-  /** Handed to the transport, and not settled. */
-  open = false
-  at = Infinity
-  slot = -1
-
-  constructor(fail: (sending: Sending, error: unknown) => void, contract: Contract, message: WireMessage) {
-    this.#fail = fail
-    this.contract = contract
-    this.message = message
-    this.bytes = (message.body?.length ?? 0) + messageOverheadBytes
-  }
-
-  onDue(): void {
-    this.#fail(this, neverSettled(this.contract))
-  }
-}
-
-function ignore(): void {}
-
 function sendOptions(deadline: number, signal: AbortSignal | undefined): SendOptions {
   return signal === undefined ? { deadline } : { deadline, signal }
-}
-
-const none: PublishOptions = Object.freeze({})
-
-const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
-  id: text,
-  partitionKey: text,
-  subject: text,
-  time: date,
-  correlationId: text,
-  causationId: text,
-  expiresAt: date,
-  dataref: text,
-  sequence: text,
-  extensions: object,
-  headers: stringValues,
-  deadlineMs: wholeNumber(1),
-  signal: object,
-  mustRoute: boolean,
-}
-
-function publishOptionProblems(options: PublishOptions, kit: MessagingKit): string[] {
-  if (options === none) return []
-  return [...optionProblems('options', options, publishRules), ...routingProblems(options, kit.transport)]
-}
-
-/** AMQP closes the channel over an Infinity, and drops what it does not know (A20): only strings get there. */
-function stringValues(value: unknown, path: string): string | undefined {
-  if (typeof value !== 'object' || value === null) return `${path} must be an object of strings`
-  const wrong = Object.keys(value).filter((name) => typeof (value as Record<string, unknown>)[name] !== 'string')
-  return wrong.length === 0 ? undefined : `${path}.${wrong[0]} must be a string`
-}
-
-function date(value: unknown, path: string): string | undefined {
-  return value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : `${path} must be a valid Date`
 }
 
 function collect(settled: readonly PromiseSettledResult<PublishResult>[], contract: Contract): PublishResult[] {
@@ -272,21 +189,4 @@ function collect(settled: readonly PromiseSettledResult<PublishResult>[], contra
 
 function outcomeOf(error: unknown): unknown {
   return (error as { outcome?: unknown } | undefined)?.outcome
-}
-
-function neverSettled(contract: Contract): PublishError {
-  return new PublishError({
-    code: 'POSTHORN_PUBLISH_DEADLINE',
-    outcome: 'unknown',
-    message: `The transport did not settle a publish of ${contract.type} by its deadline; repeat it with the same id`,
-  })
-}
-
-function unrouted(contract: Contract): PublishError {
-  return new PublishError({
-    code: 'POSTHORN_PUBLISH_UNROUTED',
-    outcome: 'notSent',
-    message: `Nobody receives ${contract.type} on ${contract.destination}; start its consumer, then publish again`,
-    details: { type: contract.type, destination: contract.destination },
-  })
 }

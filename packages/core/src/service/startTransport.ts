@@ -3,6 +3,7 @@ import { fullJitter } from '../backoff.js'
 import { LifecycleError, codeOf } from '../errors.js'
 import { object, oneOf, wholeNumber } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
+import { pause } from '../pause.js'
 import type { SendOptions } from '../ports.js'
 import { graceMs, neverStarted, settledBy } from '../settledBy.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
@@ -52,20 +53,8 @@ export async function startTransport(start: {
       if (either.aborted) throw aborted(either)
       if (ifUnavailable === 'fail' || codeOf(error) !== 'POSTHORN_UNREACHABLE') throw error
       logger.warn({ event: 'start.waiting', failures, err: error }, 'The broker is not there yet; still trying')
-      await rest(fullJitter(failures, backoff))
+      await pause(clock, fullJitter(failures, backoff), either)
     }
-  }
-
-  function rest(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = clock.schedule(delayMs, end)
-      function end(): void {
-        timer.cancel()
-        either.removeEventListener('abort', end)
-        resolve()
-      }
-      either.addEventListener('abort', end, { once: true })
-    })
   }
 }
 
