@@ -133,7 +133,7 @@ export function consumerProblems(group: string, options: ConsumerOptions, transp
   const badGroup = groupProblem(group)
   if (badGroup !== undefined) problems.unshift(badGroup)
   // Combinations are judged where both sides can be read.
-  if (retryOwn.length === 0) problems.push(...ladderProblems(retry))
+  problems.push(...ladderProblems(retry))
   problems.push(...capabilityProblems(options, transport))
   if (orderOwn.length === 0 && retryOwn.length === 0) problems.push(...holdProblems(options, transport))
   const { concurrency, maxInFlight } = options
@@ -144,7 +144,8 @@ export function consumerProblems(group: string, options: ConsumerOptions, transp
 }
 
 function ladderProblems(retry: RetryOptions | undefined): string[] {
-  const delays = retry?.delaysMs ?? []
+  const given: unknown = retry?.delaysMs
+  const delays = Array.isArray(given) ? given.filter((delay): delay is number => typeof delay === 'number') : []
   const shrinks = delays.findIndex((delay, index) => index > 0 && delay < delays[index - 1]!)
   const problems =
     shrinks === -1 ? [] : [`retry.delaysMs must not decrease: ${delays[shrinks]} stands after ${delays[shrinks - 1]}`]
