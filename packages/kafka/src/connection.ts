@@ -25,7 +25,7 @@ interface Session {
 
 /**
  * One transport's way to the cluster: idle → connecting → ready ⇄ connecting → closed. kafkajs opens and closes the
- * connections underneath by itself; "connecting" after "ready" means that the last send failed for want of one.
+ * connections underneath by itself; "connecting" after "ready" means that sending or a group fails for want of one.
  */
 export class Connection {
   readonly #settings: Settings
@@ -35,6 +35,8 @@ export class Connection {
   #clock: Clock | undefined
   #state: TransportHealth['state'] = 'idle'
   #reason: string | undefined
+  /** What does not work at the moment, and why: sending, or a group. */
+  readonly #troubles = new Map<string, string>()
   #reconnects = 0
   #closed: Promise<void> | undefined
 
@@ -86,8 +88,11 @@ export class Connection {
   }
 
   health(): TransportHealth {
-    const facts = { state: this.#state, addresses: this.#settings.brokers, reconnects: this.#reconnects }
-    return this.#reason === undefined ? facts : { ...facts, reason: this.#reason }
+    const [trouble] = this.#state === 'ready' ? this.#troubles : []
+    const state = trouble === undefined ? this.#state : 'connecting'
+    const reason = trouble === undefined ? this.#reason : `${trouble[0]}: ${trouble[1]}`
+    const facts = { state, addresses: this.#settings.brokers, reconnects: this.#reconnects }
+    return reason === undefined ? facts : { ...facts, reason }
   }
 
   close(deadline: number): Promise<void> {
@@ -102,8 +107,9 @@ export class Connection {
     const session = this.#session
     if (session === undefined || this.#clock === undefined) return
     const { driver, sender, subscriber } = session
-    // What is settled by a retry or dead letter that is just being confirmed counts too, so sending ends first.
-    await sender.close(deadline)
+    // Sending ends first: what waits for the confirmation of its retry or dead letter can still be settled after it.
+    const now = this.#clock.monotonic()
+    await sender.close(now + (deadline - now) / 2)
     await byDeadline(subscriber.close(deadline), { clock: this.#clock, deadline })
     await driver.close(deadline)
   }
@@ -123,12 +129,14 @@ export class Connection {
       clock,
     })
     const topology = createTopology(driver, settings, clock)
-    const onTrouble = (error: DriverError | undefined): void => this.#noticeTrouble(error, logger)
-    const onRebuild = (): void => void (this.#reconnects += 1)
+    const onSendTrouble = (error: DriverError | undefined): void => {
+      // Other failures are about a topic or a message, not about the way to the cluster.
+      if (error === undefined || error.kind === 'connection') this.#notice('sending', error?.message, logger)
+    }
     return {
       driver,
       topology,
-      sender: createKafkaSender({ driver, topology, settings, clock, onTrouble }),
+      sender: createKafkaSender({ driver, topology, settings, clock, onTrouble: onSendTrouble }),
       subscriber: createKafkaSubscriber({
         driver,
         topology,
@@ -137,24 +145,22 @@ export class Connection {
         record: createCrashRecord(randomUUID().slice(0, 8)),
         clock,
         logger,
-        onRebuild,
+        onTrouble: (groupId, why) => this.#notice(groupId, why, logger),
       }),
     }
   }
 
-  /** The state of the way out is known by what happens to what is sent. */
-  #noticeTrouble(error: DriverError | undefined, logger: Logger): void {
+  /** Kafka's clients have no connection of their own to ask: what fails for want of one tells. */
+  #notice(what: string, why: string | undefined, logger: Logger): void {
     if (this.isClosed) return
-    if (error === undefined) {
-      if (this.#state !== 'connecting') return
-      this.#state = 'ready'
-      this.#reason = undefined
+    const wasDown = this.#troubles.has(what)
+    if (why !== undefined) {
+      this.#troubles.set(what, why)
+      if (!wasDown) logger.warn({ event: 'kafka.trouble', what, why }, `Kafka: ${what} does not work: ${why}`)
+    } else if (wasDown) {
+      this.#troubles.delete(what)
       this.#reconnects += 1
-      logger.info({ event: 'kafka.reconnected' }, 'Kafka confirms again')
-    } else if (error.kind === 'connection' && this.#state === 'ready') {
-      this.#state = 'connecting'
-      this.#reason = error.message
-      logger.warn({ event: 'kafka.connectionLost', err: error }, `Sending to Kafka failed: ${error.message}`)
+      logger.info({ event: 'kafka.recovered', what }, `Kafka: ${what} works again`)
     }
   }
 }

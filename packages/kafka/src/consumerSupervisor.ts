@@ -3,6 +3,7 @@ import type { Clock, Logger, TimerHandle } from '@posthorn/core/adapter'
 import { byDeadline, pauseFor } from './byDeadline.js'
 import type { ConsumerEvents, DriverConsumer } from './driver/driver.js'
 import { DriverError, isPassing } from './driver/driverError.js'
+import { textOf } from './errorMapping.js'
 import type { Settings } from './options.js'
 
 /** Keeps one consumer running: makes a new one when it died or does nothing any more. */
@@ -13,7 +14,7 @@ export interface ConsumerSupervisor {
   start(): Promise<void>
   /** Replaces the consumer. */
   rebuild(why: string): void
-  /** Leaves the group by the deadline. Idempotent. */
+  /** Leaves the group by the deadline. Idempotent; a second call may have less time. */
   stop(deadline: number): Promise<void>
 }
 
@@ -21,8 +22,10 @@ export interface SupervisorParts {
   readonly groupId: string
   readonly make: (events: ConsumerEvents) => DriverConsumer
   readonly events: Omit<ConsumerEvents, 'alive' | 'failed'>
-  /** Counted, and said in the health. */
-  readonly onRebuild: (why: string) => void
+  /** The topic is gone: makes it anew where that is allowed, before the next consumer looks for it. */
+  readonly onMissingTopic: () => Promise<void>
+  /** Why there is no consumer; undefined once there is one again. */
+  readonly onTrouble: (why: string | undefined) => void
   readonly settings: Settings
   readonly clock: Clock
   readonly logger: Logger
@@ -40,50 +43,52 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
   const ending = new AbortController()
   const silenceMs = settings.sessionTimeoutMs + settings.requestTimeoutMs + silenceMarginMs
   let current: DriverConsumer | undefined
-  let endCurrent: (why: DriverError) => void = () => {}
-  let hasJoined = false
+  let endCurrent: (why: unknown) => void = () => {}
+  /** How often there was an assignment; zero for a consumer that has not joined yet. */
+  let assignments = 0
   let aliveAt = 0
   let timer: TimerHandle | undefined
   let joined: { resolve(): void; reject(error: unknown): void } | undefined
 
   /** Runs one consumer to its end, and gives the reason. */
   async function live(): Promise<unknown> {
-    let end!: (why: DriverError) => void
-    const died = new Promise<DriverError>((resolve) => (end = resolve))
+    let isOver = false
+    let end!: (why: unknown) => void
+    const died = new Promise<unknown>((resolve) => {
+      end = (why) => {
+        isOver = true
+        resolve(why)
+      }
+    })
     endCurrent = end
     aliveAt = clock.monotonic()
-    hasJoined = false
-    const consumer = parts.make(eventsUntil(died, end))
+    const consumer = parts.make(eventsOf(() => isOver, end))
     current = consumer
-    try {
-      const failedFirst = await Promise.race([consumer.start(), died])
-      return failedFirst ?? (await died)
-    } catch (error) {
-      return error
-    } finally {
-      events.rebalancing()
-      await consumer.stop(clock.monotonic() + leaveMs)
-    }
+    consumer.start().catch(end)
+    const why = await died
+    assignments = 0
+    events.rebalancing()
+    await consumer.stop(clock.monotonic() + leaveMs)
+    return why
   }
 
-  function eventsUntil(died: Promise<DriverError>, end: (why: DriverError) => void): ConsumerEvents {
-    let isOver = false
-    void died.then(() => (isOver = true))
+  function eventsOf(isOver: () => boolean, end: (why: unknown) => void): ConsumerEvents {
     const alive = (): void => void (aliveAt = clock.monotonic())
     return {
       assigned(partitions) {
-        if (isOver) return
+        if (isOver()) return
         alive()
-        hasJoined = true
+        assignments += 1
         events.assigned(partitions)
+        parts.onTrouble(undefined)
         joined?.resolve()
       },
-      rebalancing: () => void (isOver || events.rebalancing()),
+      rebalancing: () => void (isOver() || events.rebalancing()),
       fetched(batch) {
         alive()
-        return isOver ? undefined : events.fetched(batch)
+        return isOver() ? undefined : events.fetched(batch)
       },
-      reset: (partition) => void (isOver || events.reset(partition)),
+      reset: (partition) => void (isOver() || events.reset(partition)),
       alive,
       failed: end,
     }
@@ -94,23 +99,30 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
       const bornAt = clock.monotonic()
       const why = await live()
       if (ending.signal.aborted) return
-      if (hasJoined && clock.monotonic() - bornAt > settledMs) failures = 1
-      if (!isPassing(why)) joined?.reject(why)
-      const text = why instanceof Error ? why.message : String(why)
-      parts.onRebuild(text)
-      logger.warn({ event: 'kafka.consumer.rebuild', groupId, err: why }, `A consumer is replaced: ${text}`)
-      const waitMs = fullJitter(failures, settings.reconnect)
-      await pauseFor(waitMs, { clock, deadline: Infinity, signal: ending.signal })
+      if (clock.monotonic() - bornAt > settledMs) failures = 1
+      await recover(why, failures)
     }
+  }
+
+  async function recover(why: unknown, failures: number): Promise<void> {
+    if (!isPassing(why)) joined?.reject(why)
+    parts.onTrouble(textOf(why))
+    logger.debug({ event: 'kafka.consumer.replaced', groupId, failures, err: why }, 'A consumer is replaced')
+    if (why instanceof DriverError && why.kind === 'unknownTopic') await parts.onMissingTopic().catch(() => {})
+    const waitMs = fullJitter(failures, settings.reconnect)
+    await pauseFor(waitMs, { clock, deadline: Infinity, signal: ending.signal })
   }
 
   /** kafkajs' own loop heartbeats too, as long as it turns. */
   function tick(): void {
     timer = clock.schedule(settings.heartbeatIntervalMs, tick, { background: true })
     if (clock.monotonic() - aliveAt > silenceMs) return rebuild(`no sign of life for ${silenceMs} ms`)
-    if (!hasJoined) return
+    const before = assignments
+    if (before === 0) return
     current?.heartbeat().catch((error: unknown) => {
-      if (error instanceof DriverError && error.kind === 'membership') events.rebalancing()
+      // An answer to the generation before says nothing about this one.
+      const isNews = assignments === before && error instanceof DriverError && error.kind === 'membership'
+      if (isNews) events.rebalancing()
     })
   }
 
@@ -132,9 +144,10 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
     async stop(deadline) {
       timer?.cancel()
       ending.abort()
-      const consumer = current
+      parts.onTrouble(undefined)
+      const stopping = current?.stop(deadline)
       endCurrent(new DriverError({ kind: 'closed', message: 'stopped' }))
-      if (consumer !== undefined) await byDeadline(consumer.stop(deadline), { clock, deadline })
+      if (stopping !== undefined) await byDeadline(stopping, { clock, deadline })
     },
   }
 }

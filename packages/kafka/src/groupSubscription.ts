@@ -22,8 +22,10 @@ export interface SubscriberParts {
   readonly record: CrashRecord
   readonly clock: Clock
   readonly logger: Logger
-  /** A consumer was replaced. */
-  readonly onRebuild: (why: string) => void
+  /** The group is left; nothing is to be closed any more. */
+  readonly onLeft: (group: GroupSubscription) => void
+  /** Why a group consumes nothing; undefined once it does. */
+  readonly onTrouble: (groupId: string, why: string | undefined) => void
 }
 
 /** The group may still hold deliveries when it stops; once they are settled, leaving must not take longer. */
@@ -42,7 +44,6 @@ export class GroupSubscription {
   readonly #watches: { stop(): void }[] = []
   #discovery: TimerHandle | undefined
   #isStopped = false
-  #leaving: Promise<void> | undefined
 
   constructor(
     subscription: Subscription,
@@ -86,12 +87,8 @@ export class GroupSubscription {
   /** Commits what is settled and leaves the group by the deadline, whatever is still unsettled. Idempotent. */
   async leave(deadline: number): Promise<void> {
     this.#halt()
-    this.#leaving ??= this.#leaveAll(deadline)
-    await byDeadline(this.#leaving, { clock: this.#parts.clock, deadline })
-  }
-
-  async #leaveAll(deadline: number): Promise<void> {
     await Promise.all([...this.#consumers.values()].map((consumer) => consumer.leave(deadline)))
+    this.#parts.onLeft(this)
   }
 
   #halt(): void {
@@ -110,10 +107,11 @@ export class GroupSubscription {
 
   async #consume(topic: string, partitions: number): Promise<void> {
     if (this.#isStopped || this.#consumers.has(topic)) return
-    const { driver, settings, turns, record, clock, logger, onRebuild } = this.#parts
+    const { driver, settings, turns, record, topology, clock, logger, onTrouble } = this.#parts
+    const groupId = this.#groupIdOf(topic)
     const consumer = new TopicConsumer({
       topic,
-      groupId: this.#groupIdOf(topic),
+      groupId,
       partitions,
       pause: this.#pauseOf(topic),
       maxInFlight: this.#subscription.maxInFlight,
@@ -124,7 +122,10 @@ export class GroupSubscription {
       settings,
       clock,
       logger,
-      onRebuild,
+      onMissingTopic: async () => {
+        await topology.findOrCreate({ topic, like: this.#subscription.destination })
+      },
+      onTrouble: (why) => onTrouble(groupId, why),
     })
     this.#consumers.set(topic, consumer)
     this.#watches.push(watchProgress({ consumer, driver, intervalMs: settings.watchdogIntervalMs, clock, logger }))

@@ -12,7 +12,7 @@ export interface KafkaSubscriber extends Subscriber {
 /** Once a subscription has failed, what of it has started gets so long to leave its groups. */
 const giveUpMs = 5_000
 
-export function createKafkaSubscriber(parts: SubscriberParts): KafkaSubscriber {
+export function createKafkaSubscriber(parts: Omit<SubscriberParts, 'onLeft'>): KafkaSubscriber {
   const { topology, settings, clock } = parts
   const running = new Set<GroupSubscription>()
   const closing = new AbortController()
@@ -27,7 +27,10 @@ export function createKafkaSubscriber(parts: SubscriberParts): KafkaSubscriber {
     async subscribe(subscription, onDeliveries, options) {
       const signal = options.signal === undefined ? closing.signal : AbortSignal.any([options.signal, closing.signal])
       const counts = await topology.ensureSubscription(subscription, { deadline: options.deadline, signal })
-      const group = new GroupSubscription(subscription, onDeliveries, parts)
+      const group = new GroupSubscription(subscription, onDeliveries, {
+        ...parts,
+        onLeft: (left) => void running.delete(left),
+      })
       running.add(group)
       const started = group.start(counts).then(
         () => 'started' as const,
@@ -35,7 +38,7 @@ export function createKafkaSubscriber(parts: SubscriberParts): KafkaSubscriber {
       )
       const outcome = await byDeadline(started, { clock, deadline: options.deadline, signal })
       if (outcome === 'started') return { stop: (deadline) => group.stop(deadline) }
-      void group.leave(clock.monotonic() + giveUpMs).finally(() => running.delete(group))
+      void group.leave(clock.monotonic() + giveUpMs)
       throw outcome === undefined
         ? notStarted(subscription, options.signal)
         : connectError(settings.brokers, outcome.error)

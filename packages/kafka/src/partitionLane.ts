@@ -47,8 +47,9 @@ export class PartitionLane {
     this.#maxBytes = options.maxBatchBytes
   }
 
-  get waitingCount(): number {
-    return this.#waiting.length
+  /** The last send failed, and is to be repeated. */
+  get isFailing(): boolean {
+    return this.#failures > 0
   }
 
   get isIdle(): boolean {

@@ -8,6 +8,7 @@ import { textOf } from './errorMapping.js'
 import { createFetchFlow } from './fetchFlow.js'
 import type { FetchFlow } from './fetchFlow.js'
 import type { HandOff } from './handOff.js'
+import { byDeadline } from './byDeadline.js'
 import { createOffsetCommitter } from './offsetCommitter.js'
 import type { OffsetCommitter } from './offsetCommitter.js'
 import type { Settings } from './options.js'
@@ -30,7 +31,10 @@ export interface TopicConsumerParts {
   readonly settings: Settings
   readonly clock: Clock
   readonly logger: Logger
-  readonly onRebuild: (why: string) => void
+  /** Makes the topic anew where that is allowed. */
+  readonly onMissingTopic: () => Promise<void>
+  /** Why nothing is consumed; undefined once it is. */
+  readonly onTrouble: (why: string | undefined) => void
 }
 
 /** At least so many messages of a partition may wait, so that a fast consumer is not kept waiting for fetches. */
@@ -70,7 +74,8 @@ export class TopicConsumer {
         fetched: (batch) => this.#fetched(batch),
         reset: (partition) => void this.#resets.add(partition),
       },
-      onRebuild: parts.onRebuild,
+      onMissingTopic: parts.onMissingTopic,
+      onTrouble: parts.onTrouble,
       settings,
       clock,
       logger,
@@ -151,16 +156,23 @@ export class TopicConsumer {
     await this.#committer.flush()
   }
 
-  /** Commits what is done, as the last word, and leaves the group. */
+  /** Commits what is done, as the last word, and leaves the group by the deadline. A second call may have less time. */
   async leave(deadline: number): Promise<void> {
+    const { clock } = this.#parts
     this.halt()
-    await this.#committer.flush()
-    await this.#committer.letGo()
+    // A broker that does not answer must leave us the time to end its connections.
+    const halfway = clock.monotonic() + (deadline - clock.monotonic()) / 2
+    if (!this.#leaving.signal.aborted) await byDeadline(this.#lastCommit(), { clock, deadline: halfway })
     this.#leaving.abort()
     this.#committer.stop()
     this.#epoch.abort()
     await this.#supervisor.stop(deadline)
     for (const queue of this.#queues.values()) queue.drop()
+  }
+
+  async #lastCommit(): Promise<void> {
+    await this.#committer.flush()
+    await this.#committer.letGo()
   }
 
   #assigned(partitions: readonly number[]): void {

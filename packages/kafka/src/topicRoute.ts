@@ -71,8 +71,16 @@ export class TopicRoute {
 
   #place(outgoing: Outgoing, count: number): void {
     const { key } = outgoing.record
-    const partition = key === null ? this.#sticky % count : partitionOfKey(key, count)
+    const partition = key === null ? this.#partitionWithoutKey(count) : partitionOfKey(key, count)
     this.#laneOf(partition).push(outgoing)
+  }
+
+  /** The same until its batch leaves; not one whose sends fail, as long as there are others. */
+  #partitionWithoutKey(count: number): number {
+    for (let skipped = 0; skipped < count && this.#lanes[this.#sticky % count]?.isFailing === true; skipped += 1) {
+      this.#sticky += 1
+    }
+    return this.#sticky % count
   }
 
   #laneOf(partition: number): PartitionLane {

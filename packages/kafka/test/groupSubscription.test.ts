@@ -1,6 +1,7 @@
 import { silentLogger } from '@posthorn/core/adapter'
 import type { Delivery, RunningSubscription, Subscription, Transport } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
+import { DriverError } from '../src/driver/driverError.js'
 import { createKafkaOn } from '../src/kafka.js'
 import type { KafkaOptions } from '../src/options.js'
 import { subscriptionTo } from './support/broker.js'
@@ -88,6 +89,18 @@ describe('a subscription', () => {
     expect(committed(0)).toBe(0)
     expect(said(driver, 1)).toEqual({ offset: 0, v: 1, head: 0, starts: 0, isRunning: true })
     expect(consumer().commits).toHaveLength(1)
+  })
+
+  it('begins with the first message that is still there, and where messages were deleted before it read them', async () => {
+    const { driver, consumer, committed } = await rig()
+    driver.offsets.set('orders.billing', new Map([[1, { offset: 3, metadata: '' }]]))
+    const log = { low: 7, high: 20 }
+    driver.logs.set('orders', new Map([0, 1].map((partition) => [partition, log])))
+    consumer().events.assigned([])
+    driver.offsets.get('orders.billing')!.delete(0)
+    consumer().events.assigned([0, 1])
+    await settled()
+    expect([committed(0), committed(1)]).toEqual([7, 7])
   })
 
   it('hands nothing over while it is not known where the group stands', async () => {
@@ -225,13 +238,29 @@ describe('a commit', () => {
 
 describe('a rebalance', () => {
   it('stops handing over until it is known what stays', async () => {
-    const { consumer, offsets } = await rig({ maxInFlight: 2 })
+    const { consumer, offsets } = await rig()
     fetch(consumer(), 0, 2)
     await settled()
     consumer().events.rebalancing()
     fetch(consumer(), 0, 2, 1)
     await settled()
     expect(offsets).toEqual([0, 1])
+    consumer().events.assigned([0, 1])
+    await settled()
+    expect(offsets).toEqual([0, 1, 0, 1])
+  })
+
+  it('stops committing until it is known what stays', async () => {
+    const { consumer, deliveries, clock, committed } = await rig()
+    fetch(consumer(), 0, 2)
+    await settled()
+    consumer().events.rebalancing()
+    deliveries[0]!.complete()
+    await clock.advance(1_000)
+    expect(committed()).toBe(0)
+    consumer().events.assigned([0])
+    await clock.advance(300)
+    expect(committed()).toBe(1)
   })
 
   it('commits what is done before it, and says that nobody died', async () => {
@@ -274,7 +303,7 @@ describe('a rebalance', () => {
   })
 
   it('keeps what is in flight of a partition that stays, and fetches on behind it', async () => {
-    const { consumer, deliveries, offsets, clock, committed } = await rig()
+    const { driver, consumer, deliveries, offsets, clock, committed } = await rig()
     fetch(consumer(), 0, 3)
     await settled()
     consumer().events.rebalancing()
@@ -282,8 +311,10 @@ describe('a rebalance', () => {
     expect(consumer().seeks.at(-1)).toEqual([0, 3])
     // Even if the client fetched again what was not committed.
     fetch(consumer(), 0, 5)
-    await settled()
+    await clock.advance(300)
     expect(offsets).toEqual([0, 1, 2, 3, 4])
+    // Its last word before the rebalance was that it lets go; now it runs again.
+    expect(said(driver, 0)).toEqual({ offset: 0, v: 1, head: 0, starts: 0, isRunning: true })
     for (const delivery of deliveries) delivery.complete()
     await clock.advance(1_000)
     expect(committed(0)).toBe(5)
@@ -306,12 +337,13 @@ describe('a consumer that dies', () => {
     fetch(consumer(), 0, 3)
     await settled()
     const dead = consumer()
-    dead.events.failed({ kind: 'connection', message: 'gone' } as never)
+    dead.events.failed(new DriverError({ kind: 'connection', message: 'gone' }))
     await clock.advance(1_000)
     expect(dead.isStopped).toBe(true)
     expect(consumer()).not.toBe(dead)
-    expect(transport.health().reconnects).toBe(1)
+    expect(transport.health()).toMatchObject({ state: 'connecting', reason: 'orders.billing: gone' })
     consumer().events.assigned([0, 1])
+    expect(transport.health()).toEqual({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
     expect(consumer().seeks).toContainEqual([0, 3])
     fetch(consumer(), 3, 4)
     await settled()
@@ -325,7 +357,7 @@ describe('a consumer that dies', () => {
   it('tells nothing any more', async () => {
     const { consumer, clock, offsets } = await rig()
     const dead = consumer()
-    dead.events.failed({ kind: 'connection', message: 'gone' } as never)
+    dead.events.failed(new DriverError({ kind: 'connection', message: 'gone' }))
     await clock.advance(1_000)
     consumer().events.assigned([0, 1])
     dead.events.assigned([])
@@ -335,6 +367,29 @@ describe('a consumer that dies', () => {
     fetch(consumer(), 0, 1)
     await settled()
     expect(offsets).toEqual([0])
+  })
+
+  it('for want of its topic is replaced when the topic is made anew', async () => {
+    const { driver, consumer, clock } = await rig()
+    driver.topicCounts.delete('orders.billing.retry.0')
+    consumer('orders.billing.retry.0').events.failed(new DriverError({ kind: 'unknownTopic', message: 'gone' }))
+    await clock.advance(1_000)
+    expect(driver.topicCounts.get('orders.billing.retry.0')).toBe(2)
+    expect(driver.consumers.filter(({ options }) => options.topic === 'orders.billing.retry.0')).toHaveLength(2)
+  })
+
+  it('is not taken for lost by the late answer to a heartbeat of the generation before', async () => {
+    const { consumer, clock, offsets } = await rig()
+    let refuse!: (error: Error) => void
+    consumer().heartbeat = () => new Promise((_resolve, reject) => (refuse = reject))
+    await clock.advance(3_100)
+    consumer().events.rebalancing()
+    consumer().events.assigned([0, 1])
+    refuse(new DriverError({ kind: 'membership', message: 'old generation' }))
+    await settled()
+    fetch(consumer(), 0, 2)
+    await settled()
+    expect(offsets).toEqual([0, 1])
   })
 
   it('without a word is replaced too', async () => {
@@ -446,6 +501,18 @@ describe('stopping', () => {
   it('leaves at once when nothing is in flight', async () => {
     const { consumer, running, clock } = await rig()
     await running.stop(clock.monotonic() + 1_000)
+    expect(consumer().isStopped).toBe(true)
+  })
+
+  it('ends by its deadline also when the last commit is never answered', async () => {
+    const { consumer, deliveries, transport, clock } = await rig()
+    fetch(consumer(), 0, 3)
+    await settled()
+    consumer().commit = () => new Promise(() => {})
+    deliveries[0]!.complete()
+    const closing = transport.close(clock.monotonic() + 1_000)
+    await clock.advance(1_000)
+    await closing
     expect(consumer().isStopped).toBe(true)
   })
 

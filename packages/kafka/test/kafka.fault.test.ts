@@ -1,5 +1,6 @@
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import type { Delivery } from '@posthorn/core/adapter'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { acquireKafka } from '../../../test/stack/src/index.js'
@@ -171,6 +172,19 @@ describe('a cluster that is not there', () => {
     expect(transport.health()).toMatchObject({ state: 'connecting', addresses: [`127.0.0.1:${port}`] })
     await transport.close(inMs(1_000))
     expect(transport.health()).toMatchObject({ state: 'closed' })
+  })
+
+  it('or wants no credentials is reported at once, without the password', async () => {
+    const transport = createKafka({
+      brokers: kafka.brokers,
+      sasl: { mechanism: 'plain', username: 'shop', password: 'top secret' },
+    })
+    const before = inMs(0)
+    const error: unknown = await transport.connect(context, [], { deadline: inMs(20_000) }).catch((caught) => caught)
+    expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
+    expect(inMs(0) - before).toBeLessThan(5_000)
+    expect(inspect([error, transport.health()], { depth: 10 })).not.toContain('top secret')
+    await transport.close(inMs(1_000))
   })
 
   it('does not keep a close waiting that comes while connecting', async () => {

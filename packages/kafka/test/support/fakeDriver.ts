@@ -22,6 +22,9 @@ export interface PendingSend {
 
 /** A consumer as the test sees it. */
 export interface FakeConsumer extends DriverConsumer {
+  /** A test may put its own in their place. */
+  commit: DriverConsumer['commit']
+  heartbeat: DriverConsumer['heartbeat']
   readonly options: ConsumerOptions
   readonly events: ConsumerEvents
   readonly paused: Set<number>
