@@ -1,10 +1,12 @@
 import { createService } from '@posthorn/core'
-import type { Contract, Logger, Middleware, Service, Transport } from '@posthorn/core'
+import type { Clock, Contract, Logger, Middleware, Service, Transport } from '@posthorn/core'
 
 /** What every service of the shop is given. */
 export interface ShopServiceOptions {
   readonly transport: Transport
   readonly logger: Logger
+  /** Tests give a virtual one. @default the machine's */
+  readonly clock?: Clock
   /** Around every handler; the demo counts with it. @default none */
   readonly middleware?: readonly Middleware[]
 }
@@ -18,6 +20,7 @@ export function createShopService(
   options: ShopServiceOptions,
   publishes: readonly Contract[] = [],
 ): Service {
-  const { transport, logger } = options
-  return createService({ source, transport, logger, publishes, limits: { maxBodyBytes } })
+  const { transport, logger, clock } = options
+  const given = clock === undefined ? {} : { clock }
+  return createService({ source, transport, logger, publishes, limits: { maxBodyBytes }, ...given })
 }

@@ -1,12 +1,6 @@
-import { silentLogger } from '@posthorn/core'
-import { createMemory, createMemoryBroker } from '@posthorn/memory'
 import type { OrderPlaced, UserRegistered } from '../src/contracts.js'
-import { createOrderService } from '../src/orders/orderService.js'
-import type { OrderService } from '../src/orders/orderService.js'
 import { fateOf } from '../src/payments/cardNetwork.js'
 import type { Fate } from '../src/payments/cardNetwork.js'
-import { createUserService } from '../src/users/userService.js'
-import type { UserService } from '../src/users/userService.js'
 
 /** An order as it should be. */
 export function soundOrder(changes: Partial<Record<keyof OrderPlaced, unknown>> = {}): OrderPlaced {
@@ -32,24 +26,4 @@ export function orderIdWith(fate: Fate, seed = 7, prefix = 'o-'): string {
     if (fateOf(seed, `${prefix}${number}`) === fate) return `${prefix}${number}`
   }
   throw new Error(`no order is ${fate}`)
-}
-
-/** A user service and an order service on one broker in this process. */
-export async function startShop(): Promise<{ users: UserService; orders: OrderService } & AsyncDisposable> {
-  const broker = createMemoryBroker()
-  const parts = (): { transport: ReturnType<typeof createMemory>; logger: typeof silentLogger } => ({
-    transport: createMemory({ broker }),
-    logger: silentLogger,
-  })
-  const users = createUserService(parts())
-  const orders = createOrderService(parts())
-  await Promise.all([users.service.start(), orders.service.start()])
-  return {
-    users,
-    orders,
-    async [Symbol.asyncDispose]() {
-      await Promise.all([users.service.stop(), orders.service.stop()])
-      broker.close()
-    },
-  }
 }

@@ -21,6 +21,8 @@ export interface FeedOptions {
   readonly run: Run
   readonly signal: AbortSignal
   readonly counter: ReadCounter
+  /** Told of errors that are the demo's own: no line deserves them. */
+  readonly onFault: (error: unknown) => void
 }
 
 /** How far the input has been read. */
@@ -71,14 +73,14 @@ function take({ number, bytes }: InputLine, options: FeedOptions): Promise<void>
     ledger.opened(number, bytes.length)
     return place(number, order, options)
   } catch (error) {
-    reject(number, error, rejections)
+    reject(number, error, options)
     return undefined
   }
 }
 
 /** Never rejects: what goes wrong is the line's, not the demo's. */
 async function place(line: number, order: unknown, options: FeedOptions): Promise<void> {
-  const { ledger, orders, registrar, rejections, run, signal } = options
+  const { ledger, orders, registrar, run, signal } = options
   try {
     const userId = userIdOf(order)
     if (userId !== undefined) await registrar?.ready(userId)
@@ -86,10 +88,12 @@ async function place(line: number, order: unknown, options: FeedOptions): Promis
     ledger.confirmed(line)
   } catch (error) {
     ledger.refused(line)
-    reject(line, error, rejections)
+    reject(line, error, options)
   }
 }
 
-function reject(line: number, error: unknown, rejections: Rejections): void {
-  rejections.add({ line, ...reasonOf(error) })
+function reject(line: number, error: unknown, { rejections, onFault }: FeedOptions): void {
+  const reason = reasonOf(error)
+  if (reason.code === 'SHOP_INTERNAL') onFault(error)
+  rejections.add({ line, ...reason })
 }

@@ -4,9 +4,9 @@ import type { DemoResult } from './runDemo.js'
 
 /** Whether nothing was lost and every line has its end. */
 export function addsUp(result: DemoResult): boolean {
-  const { read, published, rejections, handled, deadLettered, lost, lateUsers, isStalled } = result
+  const { read, published, rejections, handled, deadLettered, lost, lateUsers, faults, isStalled } = result
   const isComplete = read === published + rejections.count && published === handled + deadLettered
-  return isComplete && lost === 0 && lateUsers === 0 && !isStalled
+  return isComplete && lost === 0 && lateUsers === 0 && faults === 0 && !isStalled
 }
 
 /** The one object of `--json`, in pieces: a list of rejected lines may be longer than the longest string. */

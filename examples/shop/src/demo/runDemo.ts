@@ -49,6 +49,8 @@ export interface DemoResult extends LedgerCounts {
   readonly missing: readonly number[]
   /** Users whose registration was confirmed and did not arrive. */
   readonly lateUsers: number
+  /** Lines that were rejected for a fault of the demo itself. */
+  readonly faults: number
   /** Messages of earlier runs that were found and cleared away, dead letters aside. */
   readonly strays: number
   readonly isStalled: boolean
@@ -97,13 +99,18 @@ interface Course extends DemoOptions {
   readonly look: () => DemoProgress
 }
 
-type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'isStalled' | 'isInterrupted'>
+type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'faults' | 'isStalled' | 'isInterrupted'>
 
 async function throughTheShop(course: Course): Promise<End> {
   const startedAt = performance.now()
   const { shop, ledger, run, input, usersFile, counter, rejections, look } = course
   const stallMs = course.stallMs ?? 45_000
   const stall = new AbortController()
+  let faults = 0
+  const onFault = (err: unknown): void => {
+    faults += 1
+    if (faults === 1) course.logger.error({ err }, 'The demo has a fault; more of its kind are only counted')
+  }
   const signal = AbortSignal.any([course.signal, stall.signal])
   const giveUp = (): void => {
     ledger.giveUp()
@@ -122,7 +129,7 @@ async function throughTheShop(course: Course): Promise<End> {
   try {
     if (usersFile !== undefined) await registerAll(usersFile, registrar, signal)
     const registering = usersFile === undefined ? registrar : undefined
-    await feed({ input, orders, registrar: registering, ledger, rejections, run, signal, counter })
+    await feed({ input, orders, registrar: registering, ledger, rejections, run, signal, counter, onFault })
     await ledger.settled()
   } finally {
     watchdog.stop()
@@ -130,7 +137,7 @@ async function throughTheShop(course: Course): Promise<End> {
   }
   const durationMs = Math.round(performance.now() - startedAt)
   const { late: lateUsers } = registrar
-  return { durationMs, lateUsers, isStalled: stall.signal.aborted, isInterrupted: course.signal.aborted }
+  return { durationMs, lateUsers, faults, isStalled: stall.signal.aborted, isInterrupted: course.signal.aborted }
 }
 
 const maxRegistrations = 1_000

@@ -1,4 +1,4 @@
-import { on } from '@posthorn/core'
+import { on, systemClock } from '@posthorn/core'
 import type { DeadLetterSource, Service } from '@posthorn/core'
 import { orderPaid, orderPlaced, orderRejected } from '../contracts.js'
 import type { OrderPlaced } from '../contracts.js'
@@ -27,7 +27,7 @@ const delaysMs = [0, 200, 1_000]
  */
 export function createPaymentWorker(options: PaymentWorkerOptions): PaymentWorker {
   const service = createShopService('/shop/payments', options, [orderPaid, orderRejected])
-  const { network } = options
+  const { network, clock = systemClock } = options
 
   service.consume(paymentDeadLetters.group, {
     handlers: [
@@ -35,7 +35,7 @@ export function createPaymentWorker(options: PaymentWorkerOptions): PaymentWorke
         const { orderId, currency } = data
         const amountCents = totalOf(data)
         const answer = await network.charge({ orderId, amountCents, attempt: context.attempt })
-        const now = new Date().toISOString()
+        const now = new Date(clock.now()).toISOString()
         if (answer.kind === 'declined') {
           await context.publish(orderRejected, { orderId, reason: answer.reason, rejectedAt: now })
         } else {

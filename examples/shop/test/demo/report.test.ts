@@ -20,6 +20,7 @@ function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
     tally: { paid: 5, declined: 2, reasons: new Map([['nonRetryable', 1]]), strays: 0 },
     missing: [],
     lateUsers: 0,
+    faults: 0,
     strays: 0,
     isStalled: false,
     isInterrupted: false,
@@ -39,6 +40,7 @@ describe('a run adds up', () => {
     ['an order is counted twice', { handled: 8, lost: -1 }],
     ['nothing moved any more', { isStalled: true }],
     ['a registration did not arrive', { lateUsers: 1 }],
+    ['the demo has a fault of its own', { faults: 1 }],
   ])('not when %s', (_what, changes) => {
     expect(addsUp(resultOf(changes))).toBe(false)
   })

@@ -181,6 +181,21 @@ describe.concurrent('a broker that repeats', () => {
   })
 })
 
+test('a fault of the demo itself rejects the line without showing it, and the run does not add up', async () => {
+  const transports = await tampered((send) => async (target, message, options) => {
+    if (message.type.includes('order.placed')) throw new TypeError('secret is not a function')
+    return send(target, message, options)
+  })
+  const errors: string[] = []
+  const logger = { ...silentLogger, error: (_facts: object, text: string) => void errors.push(text) }
+  const result = await demo(orders(3), { transports, logger })
+  expect(result).toMatchObject({ read: 3, published: 0, faults: 3, lost: 0 })
+  expect([...result.rejections]).toMatchObject(Array.from({ length: 3 }, () => ({ code: 'SHOP_INTERNAL' })))
+  expect(JSON.stringify([...result.rejections])).not.toContain('secret')
+  expect(errors).toHaveLength(1)
+  expect(addsUp(result)).toBe(false)
+})
+
 test('a run whose publishes fail for a while goes on with the same ids', async () => {
   const seen = new Set<string>()
   const broker = createMemoryBroker({ maxMessages: 20 }) // Full again and again: refused, and published again.

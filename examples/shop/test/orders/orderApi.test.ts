@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FastifyInstance } from 'fastify'
+import { createHarnessOf } from '@posthorn/testing'
 import { createOrderApi } from '../../src/orders/orderApi.js'
+import { createOrderService } from '../../src/orders/orderService.js'
 import { createUserApi } from '../../src/users/userApi.js'
-import { soundOrder, soundUser, startShop } from '../shopFixture.js'
+import { createUserService } from '../../src/users/userService.js'
+import { soundOrder, soundUser } from '../shopFixture.js'
+
+const startShop = () => createHarnessOf({ users: createUserService, orders: createOrderService }) // The type follows.
 
 let shop: Awaited<ReturnType<typeof startShop>>
 let orderApi: FastifyInstance
@@ -10,8 +15,8 @@ let userApi: FastifyInstance
 
 beforeEach(async () => {
   shop = await startShop()
-  orderApi = createOrderApi(shop.orders)
-  userApi = createUserApi(shop.users)
+  orderApi = createOrderApi(shop.apps.orders)
+  userApi = createUserApi(shop.apps.users)
 })
 afterEach(async () => {
   await Promise.all([orderApi.close(), userApi.close()])
@@ -36,14 +41,15 @@ describe('the user API', () => {
     expect((await userApi.inject('/users/u-2')).statusCode).toBe(404)
   })
 
-  test.each([{ userId: 'u-1' }, { userId: '', email: 'a@b.example' }, { userId: 'u', email: 'nowhere' }, [], null, 5])(
-    'refuses %j with the places that are wrong',
-    async (user) => {
-      const answer = await post(userApi, '/users', user)
-      expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
-      expect(answer.json().issues).not.toHaveLength(0)
-    },
-  )
+  test.each(
+    [{ userId: 'u-1' }, { userId: '', email: 'a@b.example' }, { userId: 'u', email: 'nowhere' }, [], null, 5].map(
+      (user) => ({ user }),
+    ),
+  )('refuses $user with the places that are wrong', async ({ user }) => {
+    const answer = await post(userApi, '/users', user)
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
+    expect(answer.json().issues).not.toHaveLength(0)
+  })
 })
 
 describe('the order API', () => {
@@ -65,7 +71,7 @@ describe('the order API', () => {
   })
 
   test('refuses an invalid order with the places that are wrong', async () => {
-    shop.orders.users.add('u-1')
+    shop.apps.orders.users.add('u-1')
     const answer = await post(orderApi, '/orders', soundOrder({ currency: 'GBP' }))
     expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
     expect(answer.json().issues).toMatchObject([{ pointer: '/data/currency', keyword: 'enum' }])
@@ -84,9 +90,9 @@ describe('the order API', () => {
   })
 
   test('says that it cannot take orders once its service has stopped, and that trying again may help', async () => {
-    shop.orders.users.add('u-1')
+    shop.apps.orders.users.add('u-1')
     expect((await orderApi.inject('/health')).statusCode).toBe(200)
-    await shop.orders.service.stop()
+    await shop.apps.orders.service.stop()
     expect((await orderApi.inject('/health')).statusCode).toBe(503)
     const answer = await post(orderApi, '/orders', soundOrder())
     expect([answer.statusCode, answer.json().code]).toEqual([503, 'POSTHORN_STOPPED'])
