@@ -13,7 +13,9 @@ export function optionProblems(
   rules: Readonly<Record<string, OptionRule>>,
   required: readonly string[] = [],
 ): string[] {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) return [`${path} must be an object`]
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    return [`${path || 'the options'} must be an object`]
+  }
   const problems: string[] = []
   const values = options as Record<string, unknown>
   for (const key of Object.keys(values)) {
@@ -67,7 +69,10 @@ export function listOf(rule: OptionRule, minLength = 0): OptionRule {
   return (value, path) => {
     if (!Array.isArray(value)) return `${path} must be a list`
     if (value.length < minLength) return `${path} must have at least ${minLength} element`
-    return value.map((element, index) => rule(element, `${path}[${index}]`)).find((problem) => problem !== undefined)
+    // Array.from sees the holes of a sparse list, which map passes over.
+    return Array.from(value, (element, index) => rule(element, `${path}[${index}]`)).find(
+      (problem) => problem !== undefined,
+    )
   }
 }
 

@@ -8,7 +8,7 @@ import { asBuildError, createMessageBuilder } from './messageBuilder.js'
 import { none, publishOptionProblems } from './publishOptions.js'
 import type { PublishOptions, PublishResult } from './publishOptions.js'
 import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
-import { Sending, unrouted } from './sending.js'
+import { explainAbsence, Sending, unrouted } from './sending.js'
 import { createWindow } from './window.js'
 
 /** Counts since the start. */
@@ -67,7 +67,7 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
       if (signal?.aborted !== true && window.tryEnter(sending.bytes)) return dispatch(sending)
       const refuse = (error: PublishError): void => {
         counts.failed += 1
-        reject(error)
+        reject(explainAbsence(error, transport))
         if (isIdle()) wakeIdle()
       }
       const admit = (): void => dispatch(sending)
@@ -102,7 +102,7 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   function fail(sending: Sending, error: unknown): void {
     if (!leave(sending)) return
     counts.failed += 1
-    sending.reject(error)
+    sending.reject(explainAbsence(error, transport))
   }
 
   function confirmed(sending: Sending, { routed }: Receipt): void {

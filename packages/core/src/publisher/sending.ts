@@ -1,7 +1,7 @@
 import type { Contract } from '@posthorn/contracts'
 import type { DeadlineEntry } from '../deadlines.js'
-import { PublishError } from '../errors.js'
-import type { WireMessage } from '../ports.js'
+import { PublishError, codeOf } from '../errors.js'
+import type { Transport, WireMessage } from '../ports.js'
 import { none } from './publishOptions.js'
 import type { PublishOptions, PublishResult } from './publishOptions.js'
 
@@ -51,5 +51,25 @@ export function unrouted(contract: Contract): PublishError {
     outcome: 'notSent',
     message: `Nobody receives ${contract.type} on ${contract.destination}; start its consumer, then publish again`,
     details: { type: contract.type, destination: contract.destination },
+  })
+}
+
+/**
+ * A deadline that passed while the broker was away names where it was looked for and what to do; the error of the
+ * adapter is the cause. Here, so that every transport says the same.
+ */
+export function explainAbsence(error: unknown, transport: Transport): unknown {
+  if (codeOf(error) !== 'POSTHORN_PUBLISH_DEADLINE') return error
+  const { state, addresses, reason } = transport.health()
+  if (state === 'ready') return error
+  const { message, outcome, details } = error as PublishError
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_DEADLINE',
+    outcome,
+    message:
+      `${message} The broker at ${addresses.join(', ')} is ${state}${reason === undefined ? '' : ` (${reason})`}; ` +
+      'check that it runs and can be reached, then publish again with the same id',
+    details: { ...details, addresses, state },
+    cause: error,
   })
 }
