@@ -1,6 +1,6 @@
 import type { Logger } from '@posthorn/core/adapter'
 import type { ChannelModel, ConfirmChannel as AmqpConfirmChannel, Message } from 'amqplib'
-import { isClosedError, textOf } from './errorMapping.js'
+import { isClosedError } from './errorMapping.js'
 import { contentOf, publishOptionsOf } from './messageMapping.js'
 import { returnedPublish } from './pendingPublish.js'
 import type { PendingPublish } from './pendingPublish.js'
@@ -36,7 +36,7 @@ export class ConfirmChannel {
     channel.on('close', () => this.#onClose())
     channel.on('drain', () => listener.drained())
     channel.on('return', (message) => this.#onReturn(message))
-    channel.on('handler-error', (error) => logger.error({ reason: textOf(error) }, 'a listener of a channel threw'))
+    channel.on('handler-error', (err) => logger.error({ event: 'rabbitmq.channel', err }, 'A listener threw'))
   }
 
   /** Listeners are attached in the turn in which amqplib hands the channel over (`failure-modes` A8). */
@@ -107,7 +107,7 @@ export class ConfirmChannel {
     const { exchange, routingKey } = fields
     const pending = returnedPublish(this.#inFlight, { exchange, routingKey, id: properties.messageId as unknown })
     if (pending !== undefined) pending.returned = true
-    else this.#logger.warn({ exchange, routingKey }, 'the broker returned a message that nobody waits for')
+    else this.#logger.warn({ event: 'rabbitmq.return', exchange, routingKey }, 'A message came back that nobody sent')
   }
 
   #onClose(): void {

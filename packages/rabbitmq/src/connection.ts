@@ -166,7 +166,8 @@ export class BrokerConnection {
   #failed(error: unknown, { address }: Broker): void {
     const { settings, context, purpose } = this.#parts
     this.#lastError = error
-    context.logger.warn({ purpose, address, reason: textOf(error) }, 'could not connect to RabbitMQ')
+    const facts = { event: 'rabbitmq.connect', purpose, address, err: error }
+    context.logger.warn(facts, `Could not connect to RabbitMQ: ${textOf(error)}`)
     const refusal = refusalOf(error)
     if (refusal === 'virtualHost') this.#vhostRefusals += 1
     if (refusal === undefined || (refusal === 'virtualHost' && this.#vhostRefusals < maxVhostRefusals)) return
@@ -190,7 +191,7 @@ export class BrokerConnection {
     this.#epoch = held.epoch
     this.#held = held
     const { version } = model.connection.serverProperties
-    context.logger.info({ purpose, epoch: held.epoch, version }, 'connected to RabbitMQ')
+    context.logger.info({ event: 'rabbitmq.connected', purpose, epoch: held.epoch, version }, 'Connected to RabbitMQ')
     for (const waiter of this.#waiters) waiter.resolve(held)
     this.#listener.ready(held)
   }
@@ -206,8 +207,8 @@ export class BrokerConnection {
     this.#lastError = error ?? this.#lastError
     this.#becomeBlocked(held, undefined)
     if (this.#closed) return
-    const reason = textOf(this.#lastError)
-    context.logger.warn({ purpose, epoch: held.epoch, reason }, 'lost the connection to RabbitMQ; reconnecting')
+    const facts = { event: 'rabbitmq.connectionLost', purpose, epoch: held.epoch, err: this.#lastError }
+    context.logger.warn(facts, `Lost the connection to RabbitMQ, reconnecting: ${textOf(this.#lastError)}`)
     this.#failures = context.clock.monotonic() - held.since >= stableMs ? 1 : this.#failures + 1
     this.#keepConnecting()
   }
@@ -215,7 +216,7 @@ export class BrokerConnection {
   #becomeBlocked(held: Held, reason: string | undefined): void {
     if (reason === this.#blockedBy || (reason !== undefined && this.#held !== held)) return
     this.#blockedBy = reason
-    if (reason !== undefined) this.#parts.context.logger.warn({ purpose: this.#parts.purpose, reason }, reason)
+    if (reason !== undefined) this.#parts.context.logger.warn({ event: 'rabbitmq.blocked' }, reason)
     this.#listener.blocked(reason !== undefined)
   }
 

@@ -2,6 +2,8 @@ import type { Delivery } from '@posthorn/core/adapter'
 
 /** Hands deliveries over in batches, and no more than fit. */
 export interface HandOver {
+  /** Handed over and not settled. */
+  readonly unsettledCount: number
   add(delivery: Delivery, bytes: number): void
   /** So many bytes of what was handed over are settled. */
   settled(bytes: number): void
@@ -44,6 +46,9 @@ export function createHandOver(maxBytes: number, onDeliveries: (batch: readonly 
   }
 
   return {
+    get unsettledCount() {
+      return unsettledCount
+    },
     add(delivery, bytes) {
       held.push({ delivery, bytes })
       schedule()

@@ -153,7 +153,8 @@ export class PublishQueue implements ConnectionListener {
     try {
       channel = await ConfirmChannel.open(live.model, listener, this.#parts.context.logger)
     } catch (error) {
-      this.#parts.context.logger.warn({ reason: textOf(error) }, 'could not open a publishing channel')
+      const { logger } = this.#parts.context
+      logger.warn({ event: 'rabbitmq.channel', err: error }, `No publishing channel: ${textOf(error)}`)
     }
     if (this.#opening !== live) return // The connection is another one by now, and its own attempt is running.
     this.#opening = undefined
@@ -221,7 +222,8 @@ export class PublishQueue implements ConnectionListener {
       queueMicrotask(() => void this.#openChannel())
       return
     }
-    this.#parts.context.logger.warn({ reason: textOf(error) }, 'the broker closed the publishing channel')
+    const { logger } = this.#parts.context
+    logger.warn({ event: 'rabbitmq.channel', err: error }, `The publishing channel was closed: ${textOf(error)}`)
     if (this.#live !== undefined) void this.#sortOut(inFlight, error, this.#live)
   }
 

@@ -86,7 +86,8 @@ export class ResumingSubscription {
         this.#lastError = error
         if (when === 'first' && error instanceof PosthornError && !error.retryable) throw error
         this.#failures += 1
-        context.logger.warn({ queue: this.#queue, reason: textOf(error) }, 'could not subscribe; trying again')
+        const facts = { event: 'rabbitmq.subscribe', queue: this.#queue, err: error }
+        context.logger.warn(facts, `Could not subscribe, trying again: ${textOf(error)}`)
       }
     }
   }
@@ -116,7 +117,7 @@ export class ResumingSubscription {
     if (this.#stopping.signal.aborted) return this.#parts.onFinished()
     this.#lastError = new Error(`the consumer ended: ${reason}`)
     this.#failures = clock.monotonic() - this.#sessionSince >= stableMs ? 1 : this.#failures + 1
-    logger.warn({ queue: this.#queue, reason }, 'the consumer ended; subscribing again')
+    logger.warn({ event: 'rabbitmq.consumerEnded', queue: this.#queue }, `Subscribing again: ${reason}`)
     void this.#begin('again')
   }
 }

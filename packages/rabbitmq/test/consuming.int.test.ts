@@ -228,6 +228,27 @@ describe('consuming from RabbitMQ', () => {
     await standby.next()
   })
 
+  it('an ordered consumer that stops gives back in order, before the next process gets later messages', async () => {
+    const orders = destination()
+    const first = await connected([orders])
+    const second = await connected()
+    const ordered = subscriptionTo(orders, { ordered: true, maxInFlight: 10 })
+    const active = await openInbox(first, ordered)
+    const standby = await openInbox(second, ordered, (delivery) => delivery.complete())
+    const ids = Array.from({ length: 30 }, (_, index) => `m-${index}`)
+    await Promise.all(ids.map((id) => sendTo(first, { destination: orders }, message({ id }))))
+    await eventually(() => active.all.length === 10)
+    active.all[0]?.complete()
+    active.all[3]?.complete()
+    await active.running.stop(after(5_000))
+    for (const delivery of active.all.slice(4)) delivery.release()
+    active.all[1]?.complete()
+    expect(standby.all).toHaveLength(0) // One handler still works: its key must not go to another process.
+    active.all[2]?.release()
+    await eventually(() => standby.all.length === 27)
+    expect(standby.all.map(({ id }) => id)).toEqual(ids.filter((id) => !['m-0', 'm-1', 'm-3'].includes(id)))
+  })
+
   it('after stop hands nothing over, gives back what it held, and still settles', async () => {
     const orders = destination()
     const transport = await connected([orders])
