@@ -90,9 +90,9 @@ function baseHeaders(original: Headers, facts: FailureFacts): Record<string, str
   for (const name of rewritten) delete headers[name]
   headers[copyHeader.wire] = wireVersion
   headers[copyHeader.attempt] = String(facts.attempt)
-  headers[copyHeader.origin] ??= facts.origin
+  headers[copyHeader.origin] ||= facts.origin
   // A stranger may have written the header: only a time is taken over.
-  if (!isoTime.test(headers[copyHeader.firstFailedAt] ?? '')) {
+  if (!isTime(headers[copyHeader.firstFailedAt])) {
     headers[copyHeader.firstFailedAt] = facts.firstFailedAt ?? facts.nowIso
   }
   return headers
@@ -102,6 +102,9 @@ function baseHeaders(original: Headers, facts: FailureFacts): Record<string, str
 const rewritten = [
   copyHeader.notBefore,
   copyHeader.reason,
+  copyHeader.lastFailedAt,
+  copyHeader.group,
+  copyHeader.host,
   copyHeader.errorName,
   copyHeader.errorMessage,
   copyHeader.errorStack,
@@ -109,6 +112,12 @@ const rewritten = [
 ]
 
 const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
+
+function isTime(text: string | undefined): boolean {
+  if (text === undefined || !isoTime.test(text)) return false
+  const ms = Date.parse(text)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text.slice(0, 10)) // 30 February is parsed as 2 March.
+}
 
 /** As many issues as fit into 4 KiB, as JSON that stays whole. */
 function issuesText(issues: readonly ValidationIssue[]): string {
@@ -119,8 +128,8 @@ function issuesText(issues: readonly ValidationIssue[]): string {
   return '[]'
 }
 
-/** A count from a header that somebody else may have written: a whole number from 1, else undefined. */
-export function countHeader(headers: Headers, name: string): number | undefined {
+/** A whole number from 1 in a header that somebody else may have written, else undefined; a count has 9 digits at most. */
+export function countHeader(headers: Headers, name: string, maxDigits = 9): number | undefined {
   const value = headers[name]
-  return value !== undefined && /^[1-9]\d{0,14}$/.test(value) ? Number(value) : undefined
+  return value !== undefined && value.length <= maxDigits && /^[1-9]\d*$/.test(value) ? Number(value) : undefined
 }

@@ -76,7 +76,7 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
     if (crashed(item)) {
       return dead('crashLoop', `${item.delivery.brokerRedeliveries} deliveries ended without an answer`)
     }
-    const notBeforeMs = countHeader(headers, copyHeader.notBefore)
+    const notBeforeMs = countHeader(headers, copyHeader.notBefore, 15)
     if (notBeforeMs !== undefined && notBeforeMs > clock.now()) {
       return { kind: 'wait', notBeforeMs, remainingMs: notBeforeMs - clock.now() }
     }

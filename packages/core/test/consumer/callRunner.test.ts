@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest'
-import { complete, NonRetryableError, on } from '../../src/index.js'
+import { expect, it } from 'vitest'
+import { NonRetryableError, on } from '../../src/index.js'
 import type { ConsumerOptions, HandlerContext } from '../../src/index.js'
 import { createGate } from '../fakeTransport.js'
 import type { Gate } from '../fakeTransport.js'
@@ -59,7 +59,7 @@ it('completes a call that succeeds after its time', async () => {
   expect(running.transport.sent).toEqual([])
 })
 
-it('gives a late failure to the retry policy as HandlerTimeoutError with the handler’s error as its cause', async () => {
+it('lets the retry policy judge a late failure as it was thrown', async () => {
   const judged: unknown[] = []
   const { options, gates } = gated({
     retry: {
@@ -76,9 +76,50 @@ it('gives a late failure to the retry policy as HandlerTimeoutError with the han
   const own = new Error('own')
   gates[0]!.fail(own)
   await running.settle()
-  expect(judged).toHaveLength(1)
-  expect(judged[0]).toMatchObject({ code: 'POSTHORN_HANDLER_TIMEOUT', cause: own })
+  expect(judged).toEqual([own])
+  expect(judged[0]).toBe(own)
   expect(running.transport.sent.map(({ name }) => name)).toEqual(['orders.billing.retry.1000'])
+})
+
+it('honours the hint on an error that comes late', async () => {
+  const { options, gates } = gated({ retry: { delaysMs: [1_000, 5_000] } })
+  const running = await startConsumer(options)
+  running.order('slow')
+  await running.clock.advance(5_000)
+  gates[0]!.fail(Object.assign(new Error('busy'), { retryAfterMs: 5_000 }))
+  await running.settle()
+  expect(running.transport.sent.map(({ name }) => name)).toEqual(['orders.billing.retry.5000'])
+})
+
+it('records a late failure as a HandlerTimeoutError whose cause is the handler’s own error', async () => {
+  const { options, gates } = gated({ retry: { delaysMs: [] } })
+  const running = await startConsumer(options)
+  running.order('slow')
+  await running.clock.advance(5_000)
+  const own = new Error('own')
+  gates[0]!.fail(own)
+  await running.settle()
+  expect(running.transport.sentTo('dead')[0]?.message.headers).toMatchObject({
+    'posthorn-reason': 'retriesExhausted',
+    'posthorn-error-name': 'HandlerTimeoutError',
+  })
+  const record = running.logger.records.find(({ facts }) => facts['event'] === 'message.deadLettered')
+  const { cause } = record!.facts['err'] as Error
+  expect(cause).toMatchObject({ code: 'POSTHORN_HANDLER_TIMEOUT' })
+  expect((cause as Error).cause).toBe(own)
+})
+
+it('records a failure in time as what it is', async () => {
+  const { options, gates } = gated({ retry: { delaysMs: [] } })
+  const running = await startConsumer(options)
+  running.order('quick')
+  await running.clock.advance(999)
+  gates[0]!.fail(new RangeError('own'))
+  await running.settle()
+  expect(running.transport.sentTo('dead')[0]?.message.headers).toMatchObject({
+    'posthorn-error-name': 'RangeError',
+    'posthorn-error-message': 'own',
+  })
 })
 
 it('does not retry a NonRetryableError, also when it comes late', async () => {
@@ -139,86 +180,6 @@ it('does not time a call that ended', async () => {
   await running.clock.advance(10_000)
   expect(signal.aborted).toBe(false)
   expect(running.consumer.health().timedOut).toBe(0)
-})
-
-it('treats a synchronous throw exactly as a rejected promise', async () => {
-  const ends: unknown[] = []
-  for (const style of ['sync', 'async'] as const) {
-    const running = await startConsumer({
-      handlers: [
-        on(orderPlaced, () => {
-          const error = Object.assign(new Error('no'), { retryAfterMs: 700 })
-          error.stack = 'stack'
-          if (style === 'async') return Promise.reject(error)
-          throw error
-        }),
-      ],
-      retry: { delaysMs: [1_000] },
-    })
-    const delivery = running.order('o-1')
-    await running.settle()
-    const { name, message } = running.transport.sent[0]!
-    ends.push([name, { ...message.headers }, delivery.ends, running.consumer.health().retried])
-  }
-  expect(ends[0]).toEqual(ends[1])
-})
-
-it('takes any thenable for asynchronous', async () => {
-  const running = await startConsumer({
-    handlers: [on(orderPlaced, () => ({ then: (resolve: (value: unknown) => void) => resolve(complete()) }) as never)],
-  })
-  const delivery = running.order('o-1')
-  await running.settle()
-  expect(delivery.ends).toEqual(['complete'])
-})
-
-describe('a thenable that breaks the rules', () => {
-  type Then = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
-  const unruly: Readonly<Record<string, { then: Then; end: string }>> = {
-    'resolves twice': { then: (resolve) => [resolve(undefined), resolve(undefined)], end: 'handled' },
-    'resolves and rejects': {
-      then: (resolve, reject) => [resolve(undefined), reject(new Error('no'))],
-      end: 'handled',
-    },
-    'throws from then': {
-      then: () => {
-        throw new Error('no')
-      },
-      end: 'deadLettered',
-    },
-    'resolves and throws': {
-      then: (resolve) => {
-        resolve(undefined)
-        throw new Error('no')
-      },
-      end: 'handled',
-    },
-    'resolves to a promise': { then: (resolve) => resolve(Promise.resolve(undefined)), end: 'handled' },
-  }
-  for (const [what, { then, end }] of Object.entries(unruly)) {
-    it(`settles its message once and frees its slot once: ${what}`, async () => {
-      let active = 0
-      let most = 0
-      const running = await startConsumer({
-        handlers: [
-          on(orderPlaced, ({ data }) => {
-            if (data.orderId === 'unruly') return { then } as never
-            active += 1
-            most = Math.max(most, active)
-            return Promise.resolve().then(() => void (active -= 1))
-          }),
-        ],
-        retry: { delaysMs: [] },
-        concurrency: 1,
-      })
-      const deliveries = ['unruly', 'b', 'c', 'd', 'e'].map((id) => running.order(id))
-      await running.settle()
-      expect(deliveries.map(({ ends }) => ends)).toEqual(Array(5).fill(['complete']))
-      expect(most).toBe(1)
-      expect(running.consumer.health()).toMatchObject({ running: 0, inFlight: 0 })
-      expect(running.consumer.health()[end as 'handled']).toBe(end === 'handled' ? 5 : 1)
-    })
-  }
 })
 
 it('aborts the calls that run shortly before the stop’s deadline, and releases those that then fail', async () => {
