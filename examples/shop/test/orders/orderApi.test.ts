@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { createHarnessOf } from '@posthorn/testing'
 import { createOrderApi } from '../../src/orders/orderApi.js'
 import { createOrderService } from '../../src/orders/orderService.js'
@@ -23,13 +23,10 @@ afterEach(async () => {
   await shop[Symbol.asyncDispose]()
 })
 
-const post = (api: FastifyInstance, url: string, body: unknown): ReturnType<FastifyInstance['inject']> =>
-  api.inject({
-    method: 'POST',
-    url,
-    headers: { 'content-type': 'application/json' },
-    payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
-  })
+function post(api: FastifyInstance, url: string, body: unknown): Promise<LightMyRequestResponse> {
+  const payload = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
+  return api.inject({ method: 'POST', url, headers: { 'content-type': 'application/json' }, payload })
+}
 
 describe('the user API', () => {
   test('registers a user and shows it', async () => {
