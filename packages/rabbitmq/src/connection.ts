@@ -78,15 +78,6 @@ export class BrokerConnection {
     this.#listener = listener
   }
 
-  /** The connection of this moment, if there is one. */
-  get live(): LiveConnection | undefined {
-    return this.#held
-  }
-
-  get isBlocked(): boolean {
-    return this.#blockedBy !== undefined
-  }
-
   /**
    * Resolves with the open connection, made now if need be. Rejects at the deadline, when the signal fires, and at once
    * when the broker refuses us. A first connection that nobody waits for any more is given up; one that was lost comes

@@ -3,7 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { createCoalescedAcks } from './coalescedAcks.js'
 import type { CoalescedAcks, TagWriter } from './coalescedAcks.js'
 import type { LiveConnection } from './connection.js'
-import { isClosedError, textOf } from './errorMapping.js'
+import { isClosedError, textOf, topologyErrorOf } from './errorMapping.js'
 import { createHandOver } from './handOver.js'
 import type { HandOver } from './handOver.js'
 import { deliveryOf } from './messageMapping.js'
@@ -59,7 +59,7 @@ export class ConsumerSession {
       return session
     } catch (error) {
       session.#end('it did not begin')
-      throw error
+      throw topologyErrorOf({ resource: `queue "${parts.queue}"`, expected: 'a queue to consume from' }, error)
     }
   }
 

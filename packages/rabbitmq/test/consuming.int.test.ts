@@ -332,6 +332,15 @@ describe('consuming from RabbitMQ', () => {
     })
   })
 
+  it('with "none" declares nothing, and refuses a queue that is not there', async () => {
+    const orders = destination()
+    const trusting = await connected([orders], { topology: 'none' })
+    await expect(openInbox(trusting, subscriptionTo(orders))).rejects.toMatchObject({
+      code: 'POSTHORN_TOPOLOGY_MISSING',
+    })
+    await expect(withChannel((channel) => channel.checkExchange(orders))).rejects.toMatchObject({ code: 404 })
+  })
+
   it('several processes may start at once', async () => {
     const orders = destination()
     const transports = await Promise.all(Array.from({ length: 5 }, () => connected([orders])))
