@@ -17,6 +17,6 @@ it('names the address, the state and the next step when the broker is away until
     details: { addresses: ['memory'], state: 'connecting' },
     cause: { code: 'POSTHORN_PUBLISH_DEADLINE' },
   })
-  expect((await failed).message).toMatch(/memory is connecting .*publish again with the same id/)
+  expect(((await failed) as Error).message).toMatch(/memory is connecting .*publish again with the same id/)
   await service.stop()
 })
