@@ -10,6 +10,7 @@ import type { Registrar } from './registrar.js'
 import { reasonOf } from './reasonOf.js'
 import type { Rejections } from './rejections.js'
 import type { Run } from './run.js'
+import { untilAborted } from './untilAborted.js'
 
 export interface FeedOptions {
   readonly input: Input
@@ -53,11 +54,7 @@ export async function feed(options: FeedOptions): Promise<void> {
   } catch (error) {
     if (!signal.aborted) throw error // An aborted run closes the stream under the reader.
   }
-  if (!signal.aborted) await Promise.race([Promise.all(underWay), abortOf(signal)])
-}
-
-function abortOf(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  await untilAborted(Promise.all(underWay), signal)
 }
 
 /** Undefined when the line is no JSON and there is nothing to wait for. */

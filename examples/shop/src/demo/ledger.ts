@@ -28,8 +28,8 @@ export interface Ledger {
   confirmed(line: number): void
   /** The publish failed: whatever comes of it does not count. */
   refused(line: number): void
-  /** An order is handled once the payment worker has `charged` it and the order service was `told`. */
-  heard(line: number, news: News): void
+  /** An order is handled once the payment worker has `charged` it and the order service was `told`. False: no news. */
+  heard(line: number, news: News): boolean
   retried(): void
   counts(): LedgerCounts
   /** Resolves when another order may be published: those under way are few enough, and small enough. */
@@ -120,10 +120,11 @@ export function createLedger(limits: LedgerLimits): Ledger {
       const fact = factOf[news]
       if (entry === undefined || entry[fact]) {
         counts.repeated += 1
-        return
+        return false
       }
       entry[fact] = true
       closeIfDone(line, entry)
+      return true
     },
     retried() {
       counts.retried += 1

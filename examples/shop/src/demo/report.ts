@@ -45,7 +45,7 @@ function balance(result: DemoResult): string {
   table.push(
     [pc.bold('read'), pc.bold(shown(read)), 'lines that are not blank'],
     ['= published', shown(published), 'confirmed by the broker'],
-    ['+ rejected', shown(rejections.count), 'listed below'],
+    ['+ rejected', shown(rejections.count), rejections.count > 0 ? 'listed below' : ''],
     [pc.bold('published'), pc.bold(shown(published)), 'orders'],
     ['= handled', shown(handled), handled > 0 ? outcomes : ''],
     ['+ dead-lettered', shown(deadLettered), reasons],

@@ -1,13 +1,12 @@
 import type { Logger } from '@posthorn/core'
 import type { TransportName, Transports } from '../broker/transports.js'
 import type { Input } from '../input/readLines.js'
-import { readUsers } from '../input/readUsers.js'
 import { feed } from './feed.js'
 import type { ReadCounter } from './feed.js'
 import { createLedger } from './ledger.js'
-import type { Ledger, LedgerCounts } from './ledger.js'
+import type { LedgerCounts } from './ledger.js'
+import { registerAll } from './registerAll.js'
 import { createRegistrar } from './registrar.js'
-import type { Registrar } from './registrar.js'
 import { createRejections } from './rejections.js'
 import type { Rejections } from './rejections.js'
 import { createRun } from './run.js'
@@ -63,99 +62,93 @@ const window = { maxOrders: 10_000, maxBytes: 32 * 1_048_576 }
 
 /** Runs the shop over an input, until every order has its end; rejects where it cannot run at all. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
-  const { transports, signal, logger, seed } = options
+  const course = setOut(options)
+  const { shop, ledger, rejections, counter, run } = course
+  let end: End
+  try {
+    await shop.start(options.signal)
+    options.onStart?.(course.look)
+    end = await throughTheShop(course)
+  } finally {
+    options.input.stream.destroy()
+    await shop.stop(stopMs)
+    options.transports.close()
+  }
+  // Counted after the stop, which also ends what was still on its way in a run that did not come to its end.
+  const { faults } = course
+  const facts = { transport: options.transports.name, read: counter.lines, rejections, tally: shop.tally, faults }
+  return { ...facts, ...ledger.counts(), missing: ledger.missing(), strays: run.strays, ...end }
+}
+
+type Course = ReturnType<typeof setOut>
+
+/** Everything that one run has; nothing is connected yet. */
+function setOut(options: DemoOptions) {
+  const { transports, logger, seed } = options
   const run = createRun()
   const ledger = createLedger(window)
   const shop = createShop({ transports, logger, seed, run, ledger })
   const rejections = createRejections()
   const counter: ReadCounter = { lines: 0, bytes: 0 }
-  const look = (): DemoProgress => ({
-    ...ledger.counts(),
-    read: counter.lines,
-    readBytes: counter.bytes,
-    rejected: rejections.count,
-  })
-  let end: End
-  try {
-    await shop.start(signal)
-    options.onStart?.(look)
-    end = await throughTheShop({ ...options, run, ledger, shop, rejections, counter, look })
-  } finally {
-    options.input.stream.destroy()
-    await shop.stop(stopMs)
-    transports.close()
+  const course = {
+    ...options,
+    stallMs: options.stallMs ?? 45_000,
+    run,
+    ledger,
+    shop,
+    rejections,
+    counter,
+    faults: 0,
+    onFault(err: unknown): void {
+      course.faults += 1
+      if (course.faults === 1) logger.error({ err }, 'The demo has a fault; more of its kind are only counted')
+    },
+    look: (): DemoProgress => ({
+      ...ledger.counts(),
+      read: counter.lines,
+      readBytes: counter.bytes,
+      rejected: rejections.count,
+    }),
   }
-  // Counted after the stop, which also ends what was still on its way in a run that did not come to its end.
-  const facts = { transport: transports.name, read: counter.lines, rejections, tally: shop.tally }
-  return { ...facts, ...ledger.counts(), missing: ledger.missing(), strays: run.strays, ...end }
+  return course
 }
 
-interface Course extends DemoOptions {
-  readonly run: ReturnType<typeof createRun>
-  readonly ledger: Ledger
-  readonly shop: ReturnType<typeof createShop>
-  readonly rejections: Rejections
-  readonly counter: ReadCounter
-  readonly look: () => DemoProgress
-}
-
-type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'faults' | 'isStalled' | 'isInterrupted'>
+type End = Pick<DemoResult, 'durationMs' | 'lateUsers' | 'isStalled' | 'isInterrupted'>
 
 async function throughTheShop(course: Course): Promise<End> {
   const startedAt = performance.now()
-  const { shop, ledger, run, input, usersFile, counter, rejections, look } = course
-  const stallMs = course.stallMs ?? 45_000
+  const { shop, ledger, run, input, usersFile, stallMs } = course
+  const { users, orders } = shop
   const stall = new AbortController()
-  let faults = 0
-  const onFault = (err: unknown): void => {
-    faults += 1
-    if (faults === 1) course.logger.error({ err }, 'The demo has a fault; more of its kind are only counted')
-  }
   const signal = AbortSignal.any([course.signal, stall.signal])
   const giveUp = (): void => {
     ledger.giveUp()
     input.stream.destroy()
   }
   signal.addEventListener('abort', giveUp, { once: true })
-  const { users, orders } = shop
   const registrar = createRegistrar({ users, orders, run, signal, patienceMs: stallMs })
   const watchdog = watchProgress({
     // What an earlier run left behind may stand in front of ours: clearing it away is progress too.
-    progress: () => sum(look()) + orders.users.size + run.strays + shop.tally.strays,
+    progress: () => sum(course.look()) + orders.users.size + run.strays + shop.tally.strays,
     hasWork: () => ledger.underWay + registrar.pending > 0,
     stallMs,
     onStall: () => stall.abort(),
   })
   try {
     if (usersFile !== undefined) await registerAll(usersFile, registrar, signal)
-    const registering = usersFile === undefined ? registrar : undefined
-    await feed({ input, orders, registrar: registering, ledger, rejections, run, signal, counter, onFault })
+    await feed({ ...course, orders, signal, registrar: usersFile === undefined ? registrar : undefined })
     await ledger.settled()
   } finally {
     watchdog.stop()
     signal.removeEventListener('abort', giveUp)
   }
   const durationMs = Math.round(performance.now() - startedAt)
-  const { late: lateUsers } = registrar
-  return { durationMs, lateUsers, faults, isStalled: stall.signal.aborted, isInterrupted: course.signal.aborted }
+  const isStalled = stall.signal.aborted
+  const lateUsers = registrar.late + (isStalled ? registrar.pending : 0)
+  return { durationMs, lateUsers, isStalled, isInterrupted: course.signal.aborted }
 }
 
-const maxRegistrations = 1_000
-
-async function registerAll(path: string, registrar: Registrar, signal: AbortSignal): Promise<void> {
-  let batch: Promise<void>[] = []
-  for await (const userId of readUsers(path)) {
-    if (signal.aborted) break
-    const ready = registrar.ready(userId)
-    ready.catch(() => {}) // It is awaited with its batch, and must not count as unhandled until then.
-    batch.push(ready)
-    if (batch.length < maxRegistrations) continue
-    await Promise.all(batch)
-    batch = []
-  }
-  await Promise.all(batch)
-}
-
+/** Grows whenever anything happens. */
 function sum(progress: DemoProgress): number {
   const { read, readBytes, rejected, published, handled, deadLettered, retried, repeated } = progress
   return read + readBytes + rejected + published + handled + deadLettered + retried + repeated

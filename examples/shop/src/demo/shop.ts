@@ -77,15 +77,17 @@ function watchCharges({ run, ledger }: ShopOptions): Middleware {
   }
 }
 
+const outcomes: Readonly<Record<string, 'paid' | 'declined'>> = {
+  [orderPaid.type]: 'paid',
+  [orderRejected.type]: 'declined',
+}
+
 /** At the order service, which must hear of every payment and every refusal. */
 function watchOutcomes({ run, ledger }: ShopOptions, tally: Tally): Middleware {
   return async (call, next) => {
     const handled = await next()
-    const { type } = call.contract
-    if (type === orderPaid.type) tally.paid += 1
-    else if (type === orderRejected.type) tally.declined += 1
-    else return handled
-    ledger.heard(run.lineOf(call.items[0]!.envelope), 'told')
+    const outcome = outcomes[call.contract.type]
+    if (outcome !== undefined && ledger.heard(run.lineOf(call.items[0]!.envelope), 'told')) tally[outcome] += 1
     return handled
   }
 }
@@ -104,8 +106,8 @@ function createAuditor({
       tally.strays += 1
       return
     }
+    if (!ledger.heard(run.lineOf(envelope), 'deadLettered')) return
     tally.reasons.set(reason, (tally.reasons.get(reason) ?? 0) + 1)
-    ledger.heard(run.lineOf(envelope), 'deadLettered')
   })
   return auditor
 }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '@posthorn/core'
@@ -226,4 +229,41 @@ test('a run that is stopped ends soon, though its input is still open', async ()
   const result = await demo(stream, { signal: stop.signal, onStart: () => void setTimeout(() => stop.abort(), 50) })
   expect(result.isInterrupted).toBe(true)
   expect(stream.destroyed).toBe(true)
+})
+
+test('a run that is stopped while it registers users ends soon', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shop-'))
+  try {
+    const usersFile = join(folder, 'users')
+    writeFileSync(usersFile, 'a\nb\n')
+    const transports = await tampered(
+      (send) => async (target, message, options) =>
+        message.type.includes('user.registered') ? { routed: true } : send(target, message, options),
+    )
+    const stop = new AbortController()
+    const onStart = (): void => void setTimeout(() => stop.abort(), 50)
+    const stopped = await demo(orders(5), { transports, usersFile, signal: stop.signal, onStart })
+    expect(stopped).toMatchObject({ isInterrupted: true, published: 0 })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('users of a file whose news are lost make the run not add up', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shop-'))
+  try {
+    const usersFile = join(folder, 'users')
+    writeFileSync(usersFile, 'u-0\nu-1\n')
+    const transports = await tampered(
+      (send) => async (target, message, options) =>
+        Buffer.from(message.body ?? []).includes('"u-1"') && message.type.includes('user.registered')
+          ? { routed: true }
+          : send(target, message, options),
+    )
+    const result = await demo(orders(5), { transports, usersFile, stallMs: 300 })
+    expect(result.lateUsers).toBe(1)
+    expect(addsUp(result)).toBe(false)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
