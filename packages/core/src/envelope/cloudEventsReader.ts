@@ -39,8 +39,11 @@ function readStructured(raw: RawMessage, type: string, context: WireContext, cod
 function decodeBase64(envelope: Record<string, unknown>, base64: string, context: WireContext, codec: Codec): void {
   const chosen = codecFor(envelope['datacontenttype'], codec)
   if (chosen === undefined) return
+  const bytes = Buffer.from(base64, 'base64')
+  // Node.js passes over what is no base64: damaged text stays as it is, and the envelope's schema refuses it in a moment.
+  if (base64.length % 4 !== 0 || bytes.length !== Buffer.byteLength(base64, 'base64')) return
   delete envelope['data_base64']
-  envelope['data'] = decodeWith(chosen, Buffer.from(base64, 'base64'), context)
+  envelope['data'] = decodeWith(chosen, bytes, context)
 }
 
 function readBinary(

@@ -1,5 +1,4 @@
 import type { Contract } from '@posthorn/contracts'
-import { canonicalSchema } from '@posthorn/contracts'
 import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
 import type { Logger } from '../logger.js'
@@ -90,14 +89,15 @@ function sameOrConflict(known: Entry, contract: Contract): Entry {
   return problems.length === 0 ? known : { contract, problems }
 }
 
-/** Two contracts may share a schema with one `$id`, which one ajv takes only once: the second gets an ajv of its own. */
-function compileSchema(ajv: Ajv2020, contract: Contract): ValidateFunction {
-  const id = contract.schema['$id']
-  if (typeof id !== 'string') return ajv.compile(contract.schema)
-  const existing = ajv.getSchema(id)
-  if (existing === undefined) return ajv.compile(contract.schema)
-  const same = canonicalSchema(existing.schema as Contract['schema']) === canonicalSchema(contract.schema)
-  return same ? existing : createAjv().compile(contract.schema)
+/** Every schema stands alone: its `$id` is free again afterwards, and none refers to another by chance of the order. */
+function compileSchema(ajv: Ajv2020, { schema }: Contract): ValidateFunction {
+  const id = schema['$id']
+  if (typeof id === 'string' && ajv.getSchema(id) !== undefined) throw new Error(`${id} is an id of JSON Schema itself`)
+  try {
+    return ajv.compile(schema)
+  } finally {
+    ajv.removeSchema(schema)
+  }
 }
 
 function dataValidator(type: string, validate: ValidateFunction): DataValidator {

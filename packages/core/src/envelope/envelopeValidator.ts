@@ -13,13 +13,15 @@ export function createEnvelopeValidator(): EnvelopeValidator {
   const validate = createAjv().compile(envelopeSchema)
   return (envelope) => {
     if (!validate(envelope)) throw invalid(toIssues(validate.errors, ''))
-    // JSON Schema counts characters, brokers count bytes. A character is at most three bytes, so short ones pass.
-    if (envelope.id.length > shortLength) checkBytes('id', envelope.id)
-    if (envelope.type.length > shortLength) checkBytes('type', envelope.type)
+    if (!isShortAndWhole(envelope.id)) checkBytes('id', envelope.id)
+    if (!isShortAndWhole(envelope.type)) checkBytes('type', envelope.type)
   }
 }
 
-const shortLength = maxIdBytes / 3
+/** JSON Schema counts characters, brokers count bytes, at most three for a UTF-16 unit; half a pair would arrive as U+FFFD. */
+function isShortAndWhole(value: string): boolean {
+  return value.length <= maxIdBytes / 3 && (value as string & { isWellFormed(): boolean }).isWellFormed() // ES2024.
+}
 
 function checkBytes(name: 'id' | 'type', value: string): void {
   const message = attributeProblem(name, value)

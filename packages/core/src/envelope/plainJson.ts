@@ -1,6 +1,6 @@
 import type { Envelope } from '@posthorn/contracts'
-import { jsonCodec } from './codec.js'
-import { checkSize } from './jsonGuard.js'
+import { jsonCodec, toJson } from './codec.js'
+import { checkDepth, checkSize } from './jsonGuard.js'
 import { isJson, mediaType } from './wireFormat.js'
 import type { RawMessage, WireFormat } from './wireFormat.js'
 
@@ -34,7 +34,9 @@ export function plainJson(options: PlainJsonOptions): WireFormat {
       return attributes === undefined ? 'foreign' : ({ ...attributes, specversion: '1.0', data } satisfies Envelope)
     },
     write(envelope, context) {
-      const body = jsonCodec.encode(envelope.data)
+      const json = toJson(envelope.data)
+      checkDepth(json, context.limits.maxDepth)
+      const body = Buffer.from(json)
       checkSize(body.length, context.limits)
       return { body, contentType: 'application/json', headers: {} }
     },

@@ -12,7 +12,7 @@ export function schemaHazards(schema: JsonSchema): string[] {
   return hazards
 }
 
-const mapsOfSchemas = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']
+const mapsOfSchemas = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies']
 const listsOfSchemas = ['allOf', 'anyOf', 'oneOf', 'prefixItems']
 const schemas = [
   'items',
