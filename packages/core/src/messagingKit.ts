@@ -45,7 +45,7 @@ export interface KitOptions {
 
 /** Problems of the shared options that their rules cannot see; takes whatever was given. */
 export function kitProblems(options: Partial<KitOptions>): string[] {
-  const { limits = {}, source, transport, wireFormats = {} } = options
+  const { limits = {}, source, transport, wireFormat, wireFormats } = options
   const problems = optionProblems('limits', limits, {
     maxBodyBytes: wholeNumber(1),
     maxDepth: wholeNumber(1, 1000),
@@ -56,12 +56,17 @@ export function kitProblems(options: Partial<KitOptions>): string[] {
   if (typeof transport === 'object' && !isTransport(transport)) {
     problems.push('transport must come from an adapter: createRabbitMq, createKafka or createMemory')
   }
-  for (const [destination, format] of Object.entries(wireFormats)) {
+  if (typeof wireFormat === 'object' && !isWireFormat(wireFormat)) problems.push('wireFormat must be a wire format')
+  for (const [destination, format] of Object.entries(wireFormats ?? {})) {
     const problem = destinationProblem(destination)
     if (problem !== undefined) problems.push(`wireFormats: ${problem}`)
-    if (typeof format?.read !== 'function') problems.push(`wireFormats.${destination} must be a wire format`)
+    if (!isWireFormat(format)) problems.push(`wireFormats.${destination} must be a wire format`)
   }
   return problems
+}
+
+function isWireFormat(value: WireFormat | null): boolean {
+  return typeof value?.read === 'function' && typeof value.write === 'function'
 }
 
 /** Whether a value can be asked for its capabilities. */

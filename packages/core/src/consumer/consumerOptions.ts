@@ -2,7 +2,16 @@ import { groupProblem } from '@posthorn/contracts'
 import type { ContractRegistry } from '../envelope/contractRegistry.js'
 import type { EnvelopeDraft } from '../envelope/buildEnvelope.js'
 import type { RawMessage } from '../envelope/wireFormat.js'
-import { callable, listOf, object, oneOf, optionProblems, wholeNumber, withDefaults } from '../optionProblems.js'
+import {
+  anything,
+  callable,
+  listOf,
+  object,
+  oneOf,
+  optionProblems,
+  wholeNumber,
+  withDefaults,
+} from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
 import type { Subscription, Transport } from '../ports.js'
 import type { HandlerRegistration } from './handler.js'
@@ -96,9 +105,9 @@ const foreignRule: OptionRule = (value, path) =>
 
 const consumerRules: Readonly<Record<keyof ConsumerOptions, OptionRule>> = {
   handlers: object,
-  retry: object,
+  retry: anything, // Its own rules say more, as those of `order` do.
   concurrency: wholeNumber(1, 100_000),
-  order: object,
+  order: anything,
   handlerTimeoutMs: wholeNumber(1),
   maxInFlight: wholeNumber(1, 65_535), // AMQP's prefetch is 16 bits wide.
   maxInFlightBytes: wholeNumber(1),

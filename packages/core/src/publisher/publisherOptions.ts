@@ -6,7 +6,7 @@ import type { EnvelopeValidator } from '../envelope/envelopeValidator.js'
 import type { WireContext, WireFormat } from '../envelope/wireFormat.js'
 import type { IdGenerator } from '../ids.js'
 import type { Logger } from '../logger.js'
-import { boolean, callable, listOf, object, oneOf, text, wholeNumber } from '../optionProblems.js'
+import { anything, boolean, callable, listOf, object, oneOf, text, wholeNumber } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
 import type { Transport } from '../ports.js'
 
@@ -71,7 +71,7 @@ export const kitRules: Readonly<Record<string, OptionRule>> = {
   clock: object,
   logger: object,
   newId: callable,
-  limits: object,
+  limits: anything, // Has rules of its own.
   unsafeSchemas: oneOf('warn', 'refuse', 'allow'),
   wireFormat: object,
   wireFormats: object,

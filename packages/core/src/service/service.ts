@@ -122,12 +122,14 @@ function kitOf(options: ServiceOptions): MessagingKit {
     problems.push(...given.transport.check({ publishes: destinationsOf(contracts), subscriptions: [] }))
   }
   refuseProblems('The service', problems)
-  return createKit(options)
+  const kit = createKit(options)
+  for (const contract of contracts) kit.registry.validatorOf(contract) // So that a handler of another schema is refused.
+  return kit
 }
 
 /** Those of a list that are contracts; what else stands in it is a problem of its own. */
 function contractsOf(list: unknown): Contract[] {
-  return Array.isArray(list) ? list.filter((contract) => typeof (contract as Contract)?.identity === 'string') : []
+  return Array.isArray(list) ? list.filter((element) => kitRules['publishes']!([element], '') === undefined) : []
 }
 
 function destinationsOf(contracts: readonly Contract[] | undefined): string[] {
