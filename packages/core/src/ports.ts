@@ -46,6 +46,7 @@ export interface Sender {
   /**
    * Resolves when the broker has confirmed that it keeps the message; rejects with a `PublishError` that says `notSent`
    * (it will never appear) or `unknown`. Calls for one partition key, or with none, reach the broker in call order.
+   * Targets of a group whose queues nobody declared are not routed. The error may be shared: it is never changed.
    */
   send(target: Target, message: WireMessage, options: SendOptions): Promise<Receipt>
 }
@@ -149,8 +150,9 @@ export interface Transport extends Sender, Subscriber {
   /** Lists in plain words what the transport cannot honour, without I/O. */
   check(declaration: Declaration): readonly string[]
   /**
-   * Connects and makes sure that what `publishes` names exists. Rejects at the deadline with a `ConnectionError` that
-   * names the addresses; may be called again after that.
+   * Connects and makes sure that what `publishes` names exists. Rejects at the deadline, or when the signal fires, with
+   * a `ConnectionError` that names the addresses; it may go on trying in the background until `close`, and may be
+   * called again.
    */
   connect(context: TransportContext, publishes: readonly string[], options: SendOptions): Promise<void>
   health(): TransportHealth
