@@ -39,9 +39,11 @@ export function createTopology(driver: KafkaDriver, settings: Settings, clock: C
   const { topology, replicationFactor } = settings
 
   async function create({ topic, like }: PlannedTopic): Promise<number> {
-    const partitions = (like === topic ? undefined : await driver.partitionCount(like)) ?? settings.partitions
+    const likeCount = like === topic ? undefined : await driver.partitionCount(like)
+    const partitions = likeCount ?? settings.partitions
+    const beside = likeCount === undefined ? undefined : like
     // Another process may be faster, with another number: what is there then counts.
-    await driver.createTopics([{ topic, partitions, replicationFactor }])
+    await driver.createTopics([{ topic, partitions, replicationFactor, beside }])
     const wait: Wait = { clock, deadline: clock.monotonic() + leaderWaitMs }
     while (!isOver(wait)) {
       const count = await driver.partitionCount(topic).catch(undefinedIfPassing)

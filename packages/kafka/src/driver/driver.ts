@@ -61,6 +61,8 @@ export interface TopicToCreate {
   readonly partitions: number
   /** -1 leaves it to the broker. */
   readonly replicationFactor: number
+  /** A topic that exists: kafkajs asks for every topic of the cluster before it creates one, unless it knows one. */
+  readonly beside: string | undefined
 }
 
 export interface ConsumerOptions {

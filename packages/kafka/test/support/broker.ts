@@ -25,9 +25,31 @@ export function brokersFromEnvironment(): string[] {
 
 export const context: TransportContext = { logger: silentLogger, clock: systemClock }
 
+/** Of this test: their topics are deleted after it, since a broker does not bear thousands of them. */
+const names = new Set<string>()
+
 /** A name that no other test has. */
 export function uniqueName(prefix: string): string {
-  return `${prefix}-${randomUUID().slice(0, 12)}`
+  const name = `${prefix}-${randomUUID().slice(0, 12)}`
+  names.add(name)
+  return name
+}
+
+/** As far as it goes: kafkajs lists no topics while another test deletes some. */
+async function deleteTopics(brokers: readonly string[]): Promise<void> {
+  const mine = [...names]
+  names.clear()
+  const kafka = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING })
+  const admin = kafka.admin({ retry: { retries: 1 } })
+  try {
+    await admin.connect()
+    const topics = (await admin.listTopics()).filter((topic) => mine.some((name) => topic.startsWith(name)))
+    if (topics.length > 0) await admin.deleteTopics({ topics })
+  } catch {
+    // The next test has topics of its own.
+  } finally {
+    await admin.disconnect()
+  }
 }
 
 export function inMs(ms: number): number {
@@ -68,7 +90,7 @@ export function createBench(brokers: () => readonly string[]): {
   const admins: Admin[] = []
   return {
     async connect(options = {}, publishes = []) {
-      const transport = createKafka({ brokers: brokers(), sessionTimeoutMs: 6_000, ...options })
+      const transport = createKafka({ brokers: brokers(), sessionTimeoutMs: 6_000, partitions: 2, ...options })
       transports.push(transport)
       await transport.connect(context, publishes, { deadline: inMs(20_000) })
       return transport
@@ -83,6 +105,7 @@ export function createBench(brokers: () => readonly string[]): {
     async close() {
       await Promise.all(transports.splice(0).map((transport) => transport.close(inMs(10_000))))
       await Promise.all(admins.splice(0).map((admin) => admin.disconnect()))
+      if (names.size > 0) await deleteTopics(brokers())
     },
   }
 }

@@ -100,15 +100,20 @@ async function countPartitions(admin: Admin, topic: string): Promise<number> {
 
 async function createTopics(admin: Admin, topics: readonly TopicToCreate[], timeout: number): Promise<void> {
   // One at a time: kafkajs reports several failures as one, in which a race that was lost hides the others.
-  for (const { topic, partitions, replicationFactor } of topics) {
+  for (const { topic, partitions, replicationFactor, beside } of topics) {
     try {
+      // Of all topics, one without a leader, or one that is just being deleted, fails the request.
+      if (beside !== undefined) await admin.fetchTopicOffsets(beside)
       await admin.createTopics({
         topics: [{ topic, numPartitions: partitions, replicationFactor }],
         timeout,
         waitForLeaders: false,
       })
     } catch (error) {
-      if (typeOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error
+      const type = typeOf(error)
+      if (type === 'TOPIC_ALREADY_EXISTS') continue
+      if (type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      throw new DriverError({ kind: 'unavailable', message: `Creating ${topic}: another one is gone`, cause: error })
     }
   }
 }
