@@ -19,8 +19,8 @@ const ajvOptions: Options = {
 }
 
 /** An ajv for JSON Schema 2020-12 that validates and never changes what it is given. */
-export function createAjv(): Ajv2020 {
-  const ajv = new Ajv2020(ajvOptions)
+export function createAjv(options: Pick<Options, 'validateSchema'> = {}): Ajv2020 {
+  const ajv = new Ajv2020({ ...ajvOptions, ...options })
   addFormats(ajv)
   return ajv
 }

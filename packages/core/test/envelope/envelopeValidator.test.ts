@@ -1,5 +1,7 @@
 import type { Envelope } from '@posthorn/contracts'
+import { envelopeSchema } from '@posthorn/schemas'
 import { describe, expect, it } from 'vitest'
+import { createAjv } from '../../src/envelope/ajvSetup.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
 import { EnvelopeValidationError } from '../../src/errors.js'
 import { makePublisher } from '../../src/publisher/publisher.js'
@@ -53,6 +55,11 @@ describe('an id and a type', () => {
 })
 
 describe('the envelope', () => {
+  it('has a schema that is valid itself, which is not asked again for every service', () => {
+    expect(createAjv().validateSchema(envelopeSchema)).toBe(true)
+    expect(() => createAjv().compile(envelopeSchema)).not.toThrow()
+  })
+
   it('passes extensions of every allowed type, and refuses others', () => {
     expect(issuesOf({ tenant: 'acme', empty: '', count: -(2 ** 31), max: 2 ** 31 - 1, test: false })).toEqual([])
     for (const value of [1.5, 2 ** 31, Number.NaN, null, {}, [], 'a\u0000']) {
