@@ -1,10 +1,13 @@
+import { resourceNames } from '@posthorn/core/adapter'
 import { createRabbitMq } from '@posthorn/rabbitmq'
-import type { ConformanceSetup } from '@posthorn/testing'
+import type { ConformanceSetup, Leftovers } from '@posthorn/testing'
+import { connect } from 'amqplib'
 import { addressFrom } from './addressFrom.js'
 
 /** The suite on the RabbitMQ of the environment. */
 export function rabbitMqSetup(): ConformanceSetup {
   const urls = addressFrom('POSTHORN_RABBITMQ_URL').split(',')
+  const { maxHoldMs, maxBodyBytes } = createRabbitMq({ urls }).capabilities
   return {
     createTransport: () => createRabbitMq({ urls }),
     createUnreachableTransport: () => createRabbitMq({ urls: ['amqp://someone:s3cret-word@127.0.0.1:9'] }),
@@ -13,9 +16,23 @@ export function rabbitMqSetup(): ConformanceSetup {
       routed: true,
       ordered: true,
       countsRedeliveries: true,
-      maxHoldMs: createRabbitMq({ urls }).capabilities.maxHoldMs,
-      maxBodyBytes: createRabbitMq({ urls }).capabilities.maxBodyBytes,
+      maxHoldMs,
+      maxBodyBytes,
       binaryPrefix: 'cloudEvents_',
     },
+    discard: (leftovers) => discardFrom(urls[0] ?? '', leftovers),
   }
+}
+
+async function discardFrom(url: string, { destinations, subscriptions }: Leftovers): Promise<void> {
+  const connection = await connect(url)
+  const channel = await connection.createChannel()
+  const queues = subscriptions.flatMap(({ destination, group, rungsMs }) => [
+    resourceNames.group(destination, group),
+    resourceNames.dead(destination, group),
+    ...rungsMs.map((delayMs) => resourceNames.retry(destination, group, delayMs)),
+  ])
+  for (const queue of new Set(queues)) await channel.deleteQueue(queue)
+  for (const exchange of destinations) await channel.deleteExchange(exchange)
+  await connection.close()
 }

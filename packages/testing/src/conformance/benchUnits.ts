@@ -1,6 +1,7 @@
 import type { Contract } from '@posthorn/contracts'
 import { createService, silentLogger, systemClock } from '@posthorn/core'
 import type { Service, ServiceOptions, Transport } from '@posthorn/core'
+import type { Subscription } from '@posthorn/core/adapter'
 import type { ConformanceSetup, ConformanceTiming } from './conformanceCase.js'
 
 /** Something that a case lets happen when it wants to. */
@@ -15,6 +16,8 @@ export interface BenchUnits {
   transport(make?: () => Transport): Transport
   service(options?: Partial<ServiceOptions>): Service
   gate(): Gate
+  /** Every subscription that was asked for. */
+  readonly subscriptions: readonly Subscription[]
   /** Opens the gates, then stops the services, then closes the transports that are left. */
   close(): Promise<void>
 }
@@ -27,16 +30,24 @@ export function createUnits(
 ): BenchUnits {
   const services: Service[] = []
   const transports: Transport[] = []
+  const subscriptions: Subscription[] = []
   const gates: Gate[] = []
 
   function transport(make = createTransport): Transport {
     const made = make()
     transports.push(made)
-    return made
+    return {
+      ...made,
+      subscribe(subscription, onDeliveries, options) {
+        subscriptions.push(subscription)
+        return made.subscribe(subscription, onDeliveries, options)
+      },
+    }
   }
 
   return {
     transport,
+    subscriptions,
     service(options = {}) {
       const own = options.transport ?? transport()
       const made = createService({

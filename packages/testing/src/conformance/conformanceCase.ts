@@ -1,4 +1,4 @@
-import type { Capabilities, Transport } from '@posthorn/core/adapter'
+import type { Capabilities, Subscription, Transport } from '@posthorn/core/adapter'
 import type { Bench } from './bench.js'
 
 /** What the suite must know of a transport. */
@@ -11,8 +11,19 @@ export interface ConformanceSetup {
   readonly createUnreachableTransport: () => Transport
   /** A password in the options of the unreachable transport: the suite asserts that no error shows it. */
   readonly secret?: string
+  /**
+   * Removes from the broker what a case made there: hundreds of queues or topics in one run, which a broker feels.
+   * Called when everything of the case is closed; what it throws fails the case. @default they stay
+   */
+  readonly discard?: (leftovers: Leftovers) => Promise<void>
   /** How long things take on this broker. */
   readonly timing?: Partial<ConformanceTiming>
+}
+
+/** What a case made on the broker. */
+export interface Leftovers {
+  readonly destinations: readonly string[]
+  readonly subscriptions: readonly Subscription[]
 }
 
 /** How long things take, in milliseconds. The defaults suit a real broker on the same machine. */

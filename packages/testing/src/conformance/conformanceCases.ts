@@ -125,6 +125,8 @@ async function runCase(definition: CaseDefinition, setup: ConformanceSetup): Pro
   } finally {
     // What does not close was judged by the case; a second hang must not hide it.
     await within(stopMs * 2 + 1_000, bench.close()).catch(() => {})
+    const destinations = [bench.destination, bench.second.noted.destination]
+    await setup.discard?.({ destinations, subscriptions: bench.subscriptions })
   }
 }
 
