@@ -114,7 +114,9 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
       const failed = results.find((result) => result.status === 'rejected')
       if (failed === undefined) return
       // All or nothing: a group that hears only some of its destinations looks healthy and is not.
-      await Promise.allSettled(running.map((subscription) => subscription.stop(sendOptions.deadline)))
+      const { deadline } = sendOptions
+      const stops = running.map((subscription) => subscription.stop(deadline))
+      await endedBy(kit.clock, deadline + graceMs, Promise.allSettled(stops))
       running = []
       state = 'idle'
       throw failed.reason

@@ -179,7 +179,7 @@ function capabilityProblems(options: ConsumerOptions, { capabilities, system }: 
 function holdProblems(options: ConsumerOptions, { capabilities, system }: Transport): string[] {
   if (options.order === undefined || options.order.onRetry === 'overtake') return []
   const delaysMs = options.retry?.delaysMs ?? defaultDelaysMs
-  const hintsMs = delaysMs.length * (options.retry?.maxRetryAfterMs ?? 0)
+  const hintsMs = delaysMs.length * (options.retry?.maxRetryAfterMs ?? delaysMs.at(-1) ?? 0)
   const holdMs = Math.max(
     hintsMs,
     delaysMs.reduce((sum, delay) => sum + delay, 0),

@@ -46,10 +46,11 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
   const { clock, options, settlement, again, readmit, isDraining } = routeOptions
   const { retry, order } = options
   const holds = order?.onRetry === 'holdKey'
-  const held = new Set<InFlight>()
+  /** Each with what frees its slot, where it keeps one. */
+  const held = new Map<InFlight, (() => void) | undefined>()
 
   function hold(item: InFlight, delayMs: number, then: () => void): void {
-    held.add(item)
+    held.set(item, undefined)
     item.timer = clock.schedule(delayMs, () => {
       held.delete(item)
       item.timer = undefined
@@ -59,12 +60,13 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
 
   /** Beyond the bound a held message keeps its slot: intake slows down, memory does not grow. */
   function holdKey(item: InFlight, delayMs: number, freeSlot: (() => void) | undefined): boolean {
-    const keepsSlot = freeSlot !== undefined && held.size >= (order?.maxHeldKeys ?? Infinity)
+    const kept = held.size >= (order?.maxHeldKeys ?? Infinity) ? freeSlot : undefined
     hold(item, delayMs, () => {
-      if (keepsSlot) freeSlot?.()
+      kept?.()
       again(item)
     })
-    return keepsSlot
+    held.set(item, kept)
+    return kept !== undefined
   }
 
   function deadLetter(item: InFlight, error: unknown, reason: DeadLetterReason): false {
@@ -103,8 +105,11 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
       settlement.settle(item, { kind: 'forward', rungMs })
     },
     drain() {
-      const items = [...held]
-      for (const item of items) item.timer?.cancel()
+      const items = [...held.keys()]
+      for (const [item, freeSlot] of held) {
+        item.timer?.cancel()
+        freeSlot?.()
+      }
       held.clear()
       return items
     },

@@ -104,23 +104,26 @@ export function createSettlement(options: SettlementOptions): Settlement {
 
   /** Resolves when the broker has the copy; false when the consumer stopped first. */
   async function move(item: InFlight, target: Target, message: WireMessage): Promise<boolean> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        const deadline = clock.monotonic() + sendDeadlineMs
-        const sent = transport.send(target, message, { deadline, signal: stopping })
-        const receipt = await settledBy({ clock, deadline: deadline + graceMs, work: sent, late: neverSettled })
-        if (receipt.routed !== false) {
-          if (failures > 1) counts.stuck -= 1
-          return true
+    let failures = 0
+    try {
+      for (;;) {
+        try {
+          const deadline = clock.monotonic() + sendDeadlineMs
+          const sent = transport.send(target, message, { deadline, signal: stopping })
+          const receipt = await settledBy({ clock, deadline: deadline + graceMs, work: sent, late: neverSettled })
+          if (receipt.routed !== false) return true
+          throw unroutedCopy(target)
+        } catch (error) {
+          if (stopping.aborted) return false
+          failures += 1
+          if (failures === 1) counts.stuck += 1
+          noteStuck(item, target, { error, failures })
+          await pause(clock, fullJitter(failures, backoff), stopping)
+          if (stopping.aborted) return false
         }
-        throw unroutedCopy(target)
-      } catch (error) {
-        if (failures === 1) counts.stuck += 1
-        if (stopping.aborted) return false
-        noteStuck(item, target, { error, failures })
-        await pause(clock, fullJitter(failures, backoff), stopping)
-        if (stopping.aborted) return false
       }
+    } finally {
+      if (failures > 0) counts.stuck -= 1
     }
   }
 

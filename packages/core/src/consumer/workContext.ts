@@ -116,9 +116,9 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
     this.#refuseRepeated(id, contract)
     try {
       return await publisher.publish(contract, data, {
-        correlationId: cause.correlationid ?? cause.id,
-        causationId: cause.id,
         ...publishOptions,
+        correlationId: options.correlationId ?? cause.correlationid ?? cause.id,
+        causationId: options.causationId ?? cause.id,
         id,
       })
     } catch (error) {

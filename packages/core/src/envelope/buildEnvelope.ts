@@ -84,5 +84,5 @@ function addExtensions(envelope: EnvelopeDraft, extensions: Readonly<Record<stri
       taken.map((name) => `extensions.${name} is an attribute with an option of its own; use that`),
     )
   }
-  Object.assign(envelope, extensions)
+  for (const [name, value] of Object.entries(extensions)) if (value !== undefined) envelope[name] = value
 }

@@ -1,7 +1,7 @@
 import type { Contract } from '@posthorn/contracts'
 import { buildEnvelope } from '../envelope/buildEnvelope.js'
 import type { EnvelopeOptions } from '../envelope/buildEnvelope.js'
-import { SerializationError, codeOf } from '../errors.js'
+import { ConfigurationError, SerializationError, codeOf } from '../errors.js'
 import type { WireMessage } from '../ports.js'
 import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
 
@@ -43,6 +43,7 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       if (trace?.traceparent !== undefined || decorators !== undefined) {
         headers = { ...headers, ...trace }
         for (const decorate of decorators ?? []) decorate({ contract, envelope, headers })
+        keepTexts(headers)
       }
       kit.validateEnvelope(envelope)
       const raw = kit.wireFormatOf(contract.destination).write(envelope, kit.wireContext)
@@ -52,6 +53,16 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       const message = { body: raw.body, contentType: raw.contentType, id, type, headers }
       return partitionkey === undefined ? message : { ...message, partitionKey: partitionkey }
     },
+  }
+}
+
+/** AMQP closes the channel over an Infinity, and Kafka's client throws over undefined: only strings get there (A20). */
+function keepTexts(headers: Record<string, unknown>): void {
+  for (const name of Object.keys(headers)) {
+    if (headers[name] === undefined) delete headers[name]
+    else if (typeof headers[name] !== 'string') {
+      throw new ConfigurationError('The decorators', [`headers.${name} must be a string`])
+    }
   }
 }
 

@@ -60,6 +60,16 @@ describe('held keys', () => {
     expect(running.consumer.health()).toMatchObject({ held: 0, running: 0, inFlight: 0 })
   })
 
+  it('that keep their slot give it back when the consumer stops', async () => {
+    const order = { by: 'partitionKey', onRetry: 'holdKey', maxHeldKeys: 1 } as const
+    const running = await startConsumer(held({ order }, []))
+    for (const key of ['a', 'b', 'c']) running.order(`bad-${key}`, { key })
+    await running.settle()
+    expect(running.consumer.health()).toMatchObject({ held: 3, running: 2 })
+    await running.service.stop()
+    expect(running.consumer.health()).toMatchObject({ held: 0, running: 0, inFlight: 0 })
+  })
+
   it('do not delay a stop when their handler fails only after it has begun', async () => {
     let fail!: (error: Error) => void
     const running = await startConsumer({

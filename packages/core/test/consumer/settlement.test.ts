@@ -95,7 +95,7 @@ it('trusts a receipt of a transport that cannot tell whether a copy was routed',
 })
 
 it('releases the original when the consumer stops while a dead letter is refused', async () => {
-  const { order, transport, service, clock, settle } = await startConsumer(failing({ delaysMs: [] }))
+  const { order, transport, service, clock, settle, consumer } = await startConsumer(failing({ delaysMs: [] }))
   transport.answer = () => Promise.reject(refused())
   const delivery = order('o-1')
   await settle()
@@ -103,6 +103,7 @@ it('releases the original when the consumer stops while a dead letter is refused
   await clock.advance(1_000)
   await stopped
   expect(delivery.ends).toEqual(['release'])
+  expect(consumer.health()).toMatchObject({ stuck: 0, inFlight: 0 })
 })
 
 it('survives a transport that throws from send instead of rejecting', async () => {

@@ -71,6 +71,20 @@ describe('publish', () => {
     expect(delivery.ends).toEqual(['complete'])
   })
 
+  it('lets options say otherwise, and takes those that are undefined for not given', async () => {
+    const { order, settle, transport } = await consuming(async ({ data }, context) => {
+      const given = { correlationId: 'own', causationId: 'mine', partitionKey: 'k', id: 'e-1' }
+      await context.publish(orderPaid, data, given)
+      const absent = { correlationId: undefined, causationId: undefined, id: undefined, partitionKey: undefined }
+      await context.publish(orderPaid, data, absent as never)
+    })
+    order('o-1', { attributes: { correlationid: 'c-1' } })
+    await settle()
+    const [first, second] = transport.sentTo('destination').map((sent) => envelopeOf(sent))
+    expect(first).toMatchObject({ id: 'e-1', correlationid: 'own', causationid: 'mine', partitionkey: 'k' })
+    expect(second).toMatchObject({ correlationid: 'c-1', causationid: 'o-1', partitionkey: 'o-1' })
+  })
+
   it('works when it is taken out of the context', async () => {
     const { order, settle, transport } = await consuming(async ({ data }, { publish }) => {
       await publish(orderPaid, data)

@@ -30,7 +30,7 @@ const base: Envelope = { specversion: '1.0', id: 'e-1', source: '/shop', type: '
 const delivered = (raw: RawMessage): RawMessage => ({ ...raw, headers: headersOf(raw.headers) })
 
 /** The media type stands in the content type in binary mode, so that reading adds it. */
-const withoutType = ({ datacontenttype, ...rest }: Envelope): object => rest
+const withoutType = ({ datacontenttype: _type, ...rest }: Envelope): object => rest
 
 const full: Envelope = {
   ...base,

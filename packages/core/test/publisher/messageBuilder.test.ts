@@ -102,7 +102,7 @@ describe('building', () => {
     await publisher.publish(orderPlaced, { orderId: 'o-1' })
     const [sent] = transport.sent
     expect(envelopeOf(sent!).traceparent).toBe(traceparent)
-    expect(sent?.message.headers).toEqual({ traceparent })
+    expect(sent?.message.headers).toStrictEqual({ traceparent })
   })
 
   it('runs decorators before validation, in order', async () => {
@@ -118,6 +118,19 @@ describe('building', () => {
     await publisher.publish(orderPlaced, { orderId: 'o-1' })
     expect(envelopeOf(transport.sent[0]!)['tenant']).toBe('first-second')
     expect(transport.sent[0]?.message.headers).toEqual({ hop: 'x' })
+  })
+
+  it('takes extensions that are undefined for not given', async () => {
+    const { publisher, transport } = createBench()
+    await publisher.publish(orderPlaced, { orderId: 'o-1' }, { extensions: { tenant: undefined, test: true } } as never)
+    expect(envelopeOf(transport.sent[0]!)).toMatchObject({ test: true })
+  })
+
+  it('refuses what decorators made of the headers when it is no text', async () => {
+    const { publisher, transport } = createBench({ decorators: [({ headers }) => void (headers['n'] = 7 as never)] })
+    await publisher.publish(orderPlaced, { orderId: 'o-1' }).catch(() => {})
+    const values = transport.sent.flatMap(({ message }) => Object.values(message.headers))
+    expect(values.filter((value) => typeof value !== 'string')).toEqual([])
   })
 
   it('validates what decorators made of the envelope', async () => {

@@ -97,6 +97,9 @@ describe('set-ups that cannot work', () => {
       problemsOf(() => service.consume('long', { ...handlers, order, retry: { delaysMs: [30_000, 40_000] } })),
     ).toHaveLength(1)
     expect(
+      problemsOf(() => service.consume('hints', { ...handlers, order, retry: { delaysMs: [0, 40_000] } })),
+    ).toHaveLength(1)
+    expect(
       problemsOf(() =>
         service.consume('hint', { ...handlers, order, retry: { delaysMs: [0, 0], maxRetryAfterMs: 40_000 } }),
       ),

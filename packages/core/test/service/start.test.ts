@@ -142,6 +142,19 @@ describe('start', () => {
     expect(await isSettled(started)).toBe(true)
   })
 
+  it('settles by its deadline when one subscription fails and another does not stop', async () => {
+    const { service, transport, clock } = createBench()
+    service.consume('billing', { handlers: [on(orderPlaced, () => {}), on(chargeCard, () => {})] })
+    transport.onSubscribe = async ({ destination }) => {
+      if (destination === 'payments') throw unreachable()
+    }
+    transport.onStop = () => never()
+    const started = rejectionCode(service.start({ deadlineMs: 1_000 }))
+    await clock.advance(20_000)
+    expect(await isSettled(started)).toBe(true)
+    expect(await started).toBe('POSTHORN_UNREACHABLE')
+  })
+
   it('refuses unknown and impossible options', async () => {
     for (const options of [{ ifUnavailible: 'wait' }, { ifUnavailable: 'later' }, { deadlineMs: Number.NaN }]) {
       const { service } = createBench()
