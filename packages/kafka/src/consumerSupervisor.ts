@@ -46,6 +46,8 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
   let endCurrent: (why: unknown) => void = () => {}
   /** How often there was an assignment; zero for a consumer that has not joined yet. */
   let assignments = 0
+  let hasEverJoined = false
+  let isTroubled = false
   let aliveAt = 0
   let timer: TimerHandle | undefined
   let joined: { resolve(): void; reject(error: unknown): void } | undefined
@@ -73,14 +75,18 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
   }
 
   function eventsOf(isOver: () => boolean, end: (why: unknown) => void): ConsumerEvents {
-    const alive = (): void => void (aliveAt = clock.monotonic())
+    function alive(): void {
+      aliveAt = clock.monotonic()
+      // Joining alone proves little: some die of the first thing that they fetch.
+      if (isTroubled && assignments > 0 && !isOver()) tellTrouble(undefined)
+    }
     return {
       assigned(partitions) {
         if (isOver()) return
         alive()
         assignments += 1
+        hasEverJoined = true
         events.assigned(partitions)
-        parts.onTrouble(undefined)
         joined?.resolve()
       },
       rebalancing: () => void (isOver() || events.rebalancing()),
@@ -106,11 +112,17 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
 
   async function recover(why: unknown, failures: number): Promise<void> {
     if (!isPassing(why)) joined?.reject(why)
-    parts.onTrouble(textOf(why))
+    // Before that, whoever waits for the first assignment gets the error.
+    if (hasEverJoined) tellTrouble(textOf(why))
     logger.debug({ event: 'kafka.consumer.replaced', groupId, failures, err: why }, 'A consumer is replaced')
     if (why instanceof DriverError && why.kind === 'unknownTopic') await parts.onMissingTopic().catch(() => {})
     const waitMs = fullJitter(failures, settings.reconnect)
     await pauseFor(waitMs, { clock, deadline: Infinity, signal: ending.signal })
+  }
+
+  function tellTrouble(why: string | undefined): void {
+    isTroubled = why !== undefined
+    parts.onTrouble(why)
   }
 
   /** kafkajs' own loop heartbeats too, as long as it turns. */
@@ -144,7 +156,7 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
     async stop(deadline) {
       timer?.cancel()
       ending.abort()
-      parts.onTrouble(undefined)
+      if (isTroubled) tellTrouble(undefined)
       const stopping = current?.stop(deadline)
       endCurrent(new DriverError({ kind: 'closed', message: 'stopped' }))
       if (stopping !== undefined) await byDeadline(stopping, { clock, deadline })

@@ -197,7 +197,7 @@ export class TopicConsumer {
 
   #rebalancing(): void {
     if (this.#isRebalancing || this.#leaving.signal.aborted) return
-    // The coordinator still takes it; kafkajs joins again in the same turn of the event loop, a few requests later.
+    // The coordinator still takes it: the request to join again follows on the same connection.
     void this.#committer.letGo()
     this.#isRebalancing = true
     this.#epoch.abort()

@@ -343,6 +343,8 @@ describe('a consumer that dies', () => {
     expect(consumer()).not.toBe(dead)
     expect(transport.health()).toMatchObject({ state: 'connecting', reason: 'orders.billing: gone' })
     consumer().events.assigned([0, 1])
+    expect(transport.health()).toMatchObject({ state: 'connecting' })
+    consumer().events.alive()
     expect(transport.health()).toEqual({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
     expect(consumer().seeks).toContainEqual([0, 3])
     fetch(consumer(), 3, 4)
