@@ -67,8 +67,11 @@ describe('a broker that dies', () => {
     expect(refused).toEqual([])
     expect(confirmed).toHaveLength(2_000)
     await got.until(({ texts }) => new Set(texts).size === 2_000, 60_000)
-    expect(transport.health()).toMatchObject({ state: 'ready' })
-    expect(transport.health().reconnects).toBeGreaterThan(0)
+    // Its retry topic may take a little longer than the destination.
+    await eventually(
+      async () => transport.health(),
+      ({ state, reconnects }) => state === 'ready' && reconnects > 0,
+    )
   })
 
   it('and stays away keeps no caller beyond its deadline, and says what is known', async () => {
