@@ -45,7 +45,7 @@ export interface SendOptions {
 export interface Sender {
   /**
    * Resolves when the broker has confirmed that it keeps the message; rejects with a `PublishError` that says `notSent`
-   * (it will never appear) or `unknown`. Calls for one partition key, or with none, reach the broker in call order.
+   * (it will never appear) or `unknown`. Calls for one partition key reach the broker in call order.
    * Targets of a group whose queues nobody declared are not routed. The error may be shared: it is never changed.
    */
   send(target: Target, message: WireMessage, options: SendOptions): Promise<Receipt>
