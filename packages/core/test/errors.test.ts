@@ -24,7 +24,12 @@ describe('errors', () => {
 
   it('list problems and issues where programs look for them', () => {
     const issues = [{ pointer: '/data', keyword: 'type', message: 'must be object' }]
-    const invalid = new EnvelopeValidationError({ code: 'POSTHORN_INVALID_DATA', message: 'x', issues, details: { type: 't' } }) // prettier-ignore
+    const invalid = new EnvelopeValidationError({
+      code: 'POSTHORN_INVALID_DATA',
+      message: 'x',
+      issues,
+      details: { type: 't' },
+    })
     expect(invalid).toMatchObject({ issues, details: { type: 't', issues } })
     expect(new ConfigurationError('It', ['a', 'b']).details).toEqual({ problems: ['a', 'b'] })
   })
@@ -42,7 +47,16 @@ describe('codeOf', () => {
         throw new Error('hands off')
       },
     })
-    const others: unknown[] = [undefined, null, 'POSTHORN_STOPPED', {}, { code: 'ECONNRESET' }, { code: 'toString' }, { code: 1 }, throwing] // prettier-ignore
+    const others: unknown[] = [
+      undefined,
+      null,
+      'POSTHORN_STOPPED',
+      {},
+      { code: 'ECONNRESET' },
+      { code: 'toString' },
+      { code: 1 },
+      throwing,
+    ]
     expect(others.map((value) => codeOf(value))).toEqual(others.map(() => undefined))
   })
 })
@@ -57,7 +71,9 @@ describe('the table of codes', () => {
   })
 
   it('has a code for every class that is thrown', () => {
-    const classes = Object.entries(errors).filter(([, value]) => typeof value === 'function' && value.prototype instanceof Error) // prettier-ignore
+    const classes = Object.entries(errors).filter(
+      ([, value]) => typeof value === 'function' && value.prototype instanceof Error,
+    )
     const used = new Set(Object.values(errorCodes).map((facts) => facts.class))
     expect(classes.map(([name]) => name).filter((name) => name !== 'PosthornError' && !used.has(name))).toEqual([])
   })

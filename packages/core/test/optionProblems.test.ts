@@ -26,7 +26,12 @@ describe('optionProblems', () => {
 
   it('lists every problem, each with its path', () => {
     const problems = optionProblems('retry', { count: 0, nmae: 'a', name: '' }, rules, ['other'])
-    expect(problems.map((problem) => problem.split(' ')[0])).toEqual(['retry.count', 'retry.nmae', 'retry.name', 'retry.other']) // prettier-ignore
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+      'retry.count',
+      'retry.nmae',
+      'retry.name',
+      'retry.other',
+    ])
     expect(optionProblems('', { count: 0 }, rules)[0]).toMatch(/^count /)
   })
 

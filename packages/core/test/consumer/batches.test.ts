@@ -92,7 +92,13 @@ describe('batches', () => {
       concurrency: 1,
       order: { by: 'partitionKey' },
     })
-    for (const [id, key] of [['a1', 'a'], ['a2', 'a'], ['b1', 'b'], ['c1', 'c']] as const) running.order(id, { id, key }) // prettier-ignore
+    for (const [id, key] of [
+      ['a1', 'a'],
+      ['a2', 'a'],
+      ['b1', 'b'],
+      ['c1', 'c'],
+    ] as const)
+      running.order(id, { id, key })
     await running.clock.advance(10)
     expect(sizes).toEqual([['a1', 'b1']])
     expect(running.consumer.health().running).toBe(1)

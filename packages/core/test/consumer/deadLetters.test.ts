@@ -48,7 +48,13 @@ describe('a dead letter is read', () => {
   })
 
   it('when all that is known are its bytes', () => {
-    expect(read({})).toMatchObject({ reason: 'unknown', error: undefined, issues: [], group: undefined, origin: undefined }) // prettier-ignore
+    expect(read({})).toMatchObject({
+      reason: 'unknown',
+      error: undefined,
+      issues: [],
+      group: undefined,
+      origin: undefined,
+    })
   })
 
   it('with an error that has a name only', () => {
@@ -62,7 +68,14 @@ describe('a dead letter is read', () => {
 
 describe('what only the broker wrote is put into our words', () => {
   it('as reason and origin', () => {
-    const reasons = { delivery_limit: 'deliveryLimit', expired: 'expired', rejected: 'rejected', maxlen: 'unknown', toString: 'unknown', '': 'unknown' } // prettier-ignore
+    const reasons = {
+      delivery_limit: 'deliveryLimit',
+      expired: 'expired',
+      rejected: 'rejected',
+      maxlen: 'unknown',
+      toString: 'unknown',
+      '': 'unknown',
+    }
     for (const [theirs, ours] of Object.entries(reasons)) {
       const letter = read({ 'x-first-death-reason': theirs, 'x-first-death-queue': 'orders.billing' })
       expect(letter).toMatchObject({ reason: ours, origin: 'orders.billing', attempts: undefined })
@@ -70,12 +83,25 @@ describe('what only the broker wrote is put into our words', () => {
   })
 
   it('unless we said more', () => {
-    const both = { 'posthorn-reason': 'invalid', 'posthorn-origin': 'rabbitmq:orders.billing', 'x-first-death-reason': 'expired', 'x-first-death-queue': 'q' } // prettier-ignore
+    const both = {
+      'posthorn-reason': 'invalid',
+      'posthorn-origin': 'rabbitmq:orders.billing',
+      'x-first-death-reason': 'expired',
+      'x-first-death-queue': 'q',
+    }
     expect(read(both)).toMatchObject({ reason: 'invalid', origin: 'rabbitmq:orders.billing' })
   })
 
   it('also for a message that had been retried: its attempts are known', () => {
-    const retried = { 'posthorn-attempt': '3', 'posthorn-first-failed-at': '2026-01-01T10:00:00.000Z', 'x-first-death-reason': 'delivery_limit' } // prettier-ignore
-    expect(read(retried)).toMatchObject({ reason: 'deliveryLimit', attempts: 3, firstFailedAt: '2026-01-01T10:00:00.000Z' }) // prettier-ignore
+    const retried = {
+      'posthorn-attempt': '3',
+      'posthorn-first-failed-at': '2026-01-01T10:00:00.000Z',
+      'x-first-death-reason': 'delivery_limit',
+    }
+    expect(read(retried)).toMatchObject({
+      reason: 'deliveryLimit',
+      attempts: 3,
+      firstFailedAt: '2026-01-01T10:00:00.000Z',
+    })
   })
 })

@@ -21,7 +21,14 @@ describe('expiry', () => {
 
   it('comes at its time in every zone and spelling of RFC 3339', () => {
     const noon = Date.UTC(2026, 0, 1, 12)
-    const spellings = ['2026-01-01T12:00:00Z', '2026-01-01t12:00:00z', '2026-01-01T13:30:00+01:30', '2026-01-01T00:00:00-12:00', '2026-01-01T12:00:00-00:00', '2026-01-01T12:00:00.000000000Z'] // prettier-ignore
+    const spellings = [
+      '2026-01-01T12:00:00Z',
+      '2026-01-01t12:00:00z',
+      '2026-01-01T13:30:00+01:30',
+      '2026-01-01T00:00:00-12:00',
+      '2026-01-01T12:00:00-00:00',
+      '2026-01-01T12:00:00.000000000Z',
+    ]
     expect(spellings.map(expiry)).toEqual(spellings.map(() => noon))
     expect(expiry('2026-01-01T12:00:00.25Z')).toBe(noon + 250)
   })

@@ -22,7 +22,6 @@ describe('order', () => {
       ['a3', 'a'],
       ['b2', 'b'],
     ] as const) {
-      // prettier-ignore
       running.order(id, { id, key })
     }
     await running.settle()

@@ -27,7 +27,9 @@ describe('the ladder', () => {
 
   it('by default repeats at once, then after 1, 5 and 30 seconds', () => {
     expect(createRetryPolicy({})).toMatchObject({ maxAttempts: 5, rungsMs: [1_000, 5_000, 30_000] })
-    expect([1, 2, 3, 4, 5].map((attempt) => judge({}, attempt))).toEqual([0, 1_000, 5_000, 30_000].map((delay) => retry(delay)).concat(exhausted)) // prettier-ignore
+    expect([1, 2, 3, 4, 5].map((attempt) => judge({}, attempt))).toEqual(
+      [0, 1_000, 5_000, 30_000].map((delay) => retry(delay)).concat(exhausted),
+    )
   })
 
   it('without delays gives up at the first failure, and needs no rung', () => {
@@ -39,7 +41,11 @@ describe('the ladder', () => {
 describe('a hopeless failure', () => {
   const list: Readonly<Record<string, unknown>> = {
     NonRetryableError: new NonRetryableError('no'),
-    'invalid data of a follow-up': new EnvelopeValidationError({ code: 'POSTHORN_INVALID_DATA', message: 'x', issues: [] }), // prettier-ignore
+    'invalid data of a follow-up': new EnvelopeValidationError({
+      code: 'POSTHORN_INVALID_DATA',
+      message: 'x',
+      issues: [],
+    }),
     'wrong options of a follow-up': new ConfigurationError('publish', ['x']),
     'an error of another copy of the package': { code: 'POSTHORN_NON_RETRYABLE' },
     'a result that is no outcome': { code: 'POSTHORN_HANDLER_RESULT' },
@@ -118,7 +124,9 @@ describe('rungs', () => {
   it('are added for hints at 1 m, 10 m, 1 h and 6 h, up to maxRetryAfterMs and only when asked', () => {
     expect(rungsOf({ delaysMs: [1_000], maxRetryAfterMs: 59_999 })).toEqual([1_000])
     expect(rungsOf({ delaysMs: [1_000], maxRetryAfterMs: 3_600_000 })).toEqual([1_000, 60_000, 600_000, 3_600_000])
-    expect(rungsOf({ delaysMs: [90_000], maxRetryAfterMs: 86_400_000 })).toEqual([60_000, 90_000, 600_000, 3_600_000, 21_600_000]) // prettier-ignore
+    expect(rungsOf({ delaysMs: [90_000], maxRetryAfterMs: 86_400_000 })).toEqual([
+      60_000, 90_000, 600_000, 3_600_000, 21_600_000,
+    ])
     expect(rungsOf({ delaysMs: [86_400_000] })).toEqual([86_400_000])
   })
 

@@ -150,7 +150,12 @@ describe('batches', () => {
   it('of different handlers are collected apart', async () => {
     const { scheduler, clock, log } = createBench({ concurrency: 9 })
     const [one, two] = [entryOf({ maxCount: 2, maxWaitMs: 50 }), entryOf({ maxCount: 2, maxWaitMs: 50 })]
-    for (const [name, entry] of [['a', one], ['b', two], ['c', one]] as const) scheduler.ready(itemOf(name, { admitted: true, entry }), false) // prettier-ignore
+    for (const [name, entry] of [
+      ['a', one],
+      ['b', two],
+      ['c', one],
+    ] as const)
+      scheduler.ready(itemOf(name, { admitted: true, entry }), false)
     expect(log).toEqual(['run a c'])
     await clock.advance(50)
     expect(log).toEqual(['run a c', 'run b'])
@@ -170,7 +175,13 @@ describe('drain', () => {
     const full = entryOf({ maxCount: 2, maxWaitMs: 100 })
     const open = entryOf({ maxCount: 3, maxWaitMs: 100 })
     scheduler.freeSlot()
-    for (const [name, entry] of [['c', full], ['d', open], ['e', full], ['f', open]] as const) scheduler.ready(itemOf(name, { admitted: true, entry }), false) // prettier-ignore
+    for (const [name, entry] of [
+      ['c', full],
+      ['d', open],
+      ['e', full],
+      ['f', open],
+    ] as const)
+      scheduler.ready(itemOf(name, { admitted: true, entry }), false)
     add('g', 'h')
     expect(log.at(-1)).toBe('run c e')
     expect(scheduler.drain().map(nameOf).toSorted()).toEqual(['d', 'f', 'g', 'h'])

@@ -15,7 +15,12 @@ const event = (more: object = {}): Buffer =>
   Buffer.from(JSON.stringify({ specversion: '1.0', id: '1', source: '/s', type: 't', ...more }))
 const headers = (prefix: string, more: Readonly<Record<string, string>> = {}): Record<string, string> =>
   headersOf({
-    ...Object.fromEntries(Object.entries({ specversion: '1.0', id: '1', source: '/s', type: 't' }).map(([name, value]) => [prefix + name, value])), // prettier-ignore
+    ...Object.fromEntries(
+      Object.entries({ specversion: '1.0', id: '1', source: '/s', type: 't' }).map(([name, value]) => [
+        prefix + name,
+        value,
+      ]),
+    ),
     ...more,
   })
 
@@ -57,7 +62,13 @@ describe('the mode is told', () => {
 describe('structured mode', () => {
   it('takes a null attribute for unset, and null data for data', () => {
     const body = event({ subject: null, data_base64: null, tenant: null, data: null })
-    expect(read({ body, contentType: json })).toStrictEqual({ specversion: '1.0', id: '1', source: '/s', type: 't', data: null }) // prettier-ignore
+    expect(read({ body, contentType: json })).toStrictEqual({
+      specversion: '1.0',
+      id: '1',
+      source: '/s',
+      type: 't',
+      data: null,
+    })
   })
 
   it('passes unknown extensions through untouched', () => {
@@ -105,12 +116,19 @@ describe('structured mode', () => {
 
 describe('binary mode', () => {
   it('takes the media type from the content type, whatever headers say', () => {
-    const raw = { headers: headers('ce_', { ce_datacontenttype: 'text/xml' }), contentType: 'application/json', body: Buffer.from('[1]') } // prettier-ignore
+    const raw = {
+      headers: headers('ce_', { ce_datacontenttype: 'text/xml' }),
+      contentType: 'application/json',
+      body: Buffer.from('[1]'),
+    }
     expect(read(raw)).toMatchObject({ datacontenttype: 'application/json', data: [1] })
   })
 
   it('takes data from the body alone', () => {
-    const found = read({ headers: headers('ce_', { ce_data: '{"admin":true}', ce_data_base64: 'AAEC' }), body: Buffer.from('1') }) // prettier-ignore
+    const found = read({
+      headers: headers('ce_', { ce_data: '{"admin":true}', ce_data_base64: 'AAEC' }),
+      body: Buffer.from('1'),
+    })
     expect(found).toMatchObject({ data: 1 })
     expect('data_base64' in (found as object)).toBe(false)
   })
@@ -128,7 +146,9 @@ describe('binary mode', () => {
       'application/vnd.x+json',
       'Application/JSON; charset=utf-8',
     ]) {
-      expect(read({ headers: headers('ce_'), contentType, body: Buffer.from('{"a":1}') })).toMatchObject({ data: { a: 1 } }) // prettier-ignore
+      expect(read({ headers: headers('ce_'), contentType, body: Buffer.from('{"a":1}') })).toMatchObject({
+        data: { a: 1 },
+      })
     }
   })
 

@@ -97,7 +97,14 @@ describe('one $id', () => {
       event(using('money', 'integer'), 'six'),
     ]
     expect(contracts.flatMap((contract) => registry.problems(contract))).toEqual([])
-    expect(contracts.map((contract) => accepts(registry, contract, { a: 'x' }))).toEqual([true, false, true, false, true, false]) // prettier-ignore
+    expect(contracts.map((contract) => accepts(registry, contract, { a: 'x' }))).toEqual([
+      true,
+      false,
+      true,
+      false,
+      true,
+      false,
+    ])
   })
 
   it('is free again after a schema that does not compile', () => {
@@ -197,7 +204,9 @@ it('validates without changing what it is given', () => {
 
 it('gives pointers into the data, from the envelope’s root', () => {
   const { registry } = createBench()
-  const validate = registry.validatorOf(event({ type: 'object', properties: { 'a/b': { type: 'array', items: { type: 'string' } } } })) // prettier-ignore
+  const validate = registry.validatorOf(
+    event({ type: 'object', properties: { 'a/b': { type: 'array', items: { type: 'string' } } } }),
+  )
   expect(thrown(() => validate({ 'a/b': ['x', 1] }))).toMatchObject({
     issues: [{ pointer: '/data/a~1b/1', keyword: 'type', message: 'must be string' }],
   })

@@ -94,9 +94,22 @@ for (const [mode, make] of Object.entries(modes)) {
 
       it('comes back as it was (random)', () => {
         const random = createRandom(61)
-        const text = (): string => String.fromCodePoint(...Array.from({ length: 1 + Math.floor(random() * 6) }, () => [0x20, 0x22, 0x5c, 0x7e, 0xa1, 0x2028, 0xfeff, 0x1f984][Math.floor(random() * 8)]!)) // prettier-ignore
+        const text = (): string =>
+          String.fromCodePoint(
+            ...Array.from(
+              { length: 1 + Math.floor(random() * 6) },
+              () => [0x20, 0x22, 0x5c, 0x7e, 0xa1, 0x2028, 0xfeff, 0x1f984][Math.floor(random() * 8)]!,
+            ),
+          )
         for (let run = 0; run < 100; run += 1) {
-          const envelope: Envelope = { ...base, id: text(), subject: text(), partitionkey: text(), [`x${run}`]: text(), data: { [text()]: [text(), random() * 1e6] } } // prettier-ignore
+          const envelope: Envelope = {
+            ...base,
+            id: text(),
+            subject: text(),
+            partitionkey: text(),
+            [`x${run}`]: text(),
+            data: { [text()]: [text(), random() * 1e6] },
+          }
           const prefix = prefixes[run % prefixes.length]!
           expect(withoutType(roundTrip(envelope, prefix))).toEqual(envelope)
         }

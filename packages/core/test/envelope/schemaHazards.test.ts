@@ -34,7 +34,10 @@ describe('a pattern that nests repetitions is found', () => {
     'in a property named const': [{ properties: { const: bad } }, '/properties/const'],
     'in a property named examples': [{ properties: { examples: bad } }, '/properties/examples'],
     'in a property named properties': [{ properties: { properties: bad } }, '/properties/properties'],
-    'in a property named __proto__': [JSON.parse(`{"properties":{"__proto__":${JSON.stringify(bad)}}}`), '/properties/__proto__'], // prettier-ignore
+    'in a property named __proto__': [
+      JSON.parse(`{"properties":{"__proto__":${JSON.stringify(bad)}}}`),
+      '/properties/__proto__',
+    ],
   }
   for (const [where, [schema, pointer]] of Object.entries(positions)) {
     it(where, () => expect(places(schema)).toEqual([pointer]))
@@ -47,7 +50,11 @@ describe('a pattern that nests repetitions is found', () => {
   })
 
   it('each, when there are many', () => {
-    expect(places({ pattern: evil, properties: { a: bad, b: { items: bad } } })).toEqual(['/', '/properties/a', '/properties/b/items']) // prettier-ignore
+    expect(places({ pattern: evil, properties: { a: bad, b: { items: bad } } })).toEqual([
+      '/',
+      '/properties/a',
+      '/properties/b/items',
+    ])
   })
 })
 
@@ -66,7 +73,9 @@ describe('uniqueItems', () => {
 
 describe('no alarm is raised', () => {
   it('for properties that are named as keywords are', () => {
-    expect(places({ properties: { uniqueItems: { type: 'boolean' }, pattern: { type: 'string' }, maxItems: {} } })).toEqual([]) // prettier-ignore
+    expect(
+      places({ properties: { uniqueItems: { type: 'boolean' }, pattern: { type: 'string' }, maxItems: {} } }),
+    ).toEqual([])
     expect(places({ required: ['uniqueItems', 'pattern'] })).toEqual([])
   })
 
@@ -79,7 +88,14 @@ describe('no alarm is raised', () => {
   })
 
   it('for patterns that are safe', () => {
-    const patterns = ['^[a-z]+$', '^\\d{4}-\\d{2}-\\d{2}$', '^(a|b)*$', '^[^@\\s]+@[^@\\s]+$', '^.{1,200}$', '^(foo|bar)+$'] // prettier-ignore
+    const patterns = [
+      '^[a-z]+$',
+      '^\\d{4}-\\d{2}-\\d{2}$',
+      '^(a|b)*$',
+      '^[^@\\s]+@[^@\\s]+$',
+      '^.{1,200}$',
+      '^(foo|bar)+$',
+    ]
     expect(patterns.filter((pattern) => places({ pattern }).length > 0)).toEqual([])
     // A long one with many repetitions side by side, as ids and versions have them.
     expect(places({ pattern: `^${'[a-z]+-'.repeat(40)}$` })).toEqual([])

@@ -13,7 +13,11 @@ interface Mistake {
 }
 
 const otherPlaced = defineEvent.typed<unknown>()({ type: orderPlaced.type, destination: 'orders', schema: {} })
-const broken = defineEvent.typed<unknown>()({ type: 'com.example.broken.v1', destination: 'orders', schema: { type: 'nonsense' } }) // prettier-ignore
+const broken = defineEvent.typed<unknown>()({
+  type: 'com.example.broken.v1',
+  destination: 'orders',
+  schema: { type: 'nonsense' },
+})
 const nothing = (): void => {}
 
 /** Puts mistakes together; lists and nested objects add up, so that none hides another. */
@@ -31,7 +35,12 @@ function merge(mistakes: readonly Mistake[], base: Readonly<Record<string, unkno
 }
 
 function isPlain(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype && !('send' in value) // prettier-ignore
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype &&
+    !('send' in value)
+  )
 }
 
 /** Random subsets of the mistakes; each must be named, whichever others stand beside it. */
@@ -119,8 +128,39 @@ describe('all problems are listed at once', () => {
 
 describe('whatever is given instead of options, it is a ConfigurationError', () => {
   const nonsense: readonly unknown[] = [undefined, null, 0, 'x', [], () => {}]
-  const keysOfService = ['source', 'transport', 'logger', 'clock', 'newId', 'limits', 'unsafeSchemas', 'wireFormat', 'wireFormats', 'publishes', 'deadlineMs', 'maxUnconfirmed', 'maxUnconfirmedBytes', 'mustRoute', 'validation', 'decorators', 'captureTrace'] // prettier-ignore
-  const keysOfConsumer = ['handlers', 'retry', 'concurrency', 'order', 'handlerTimeoutMs', 'maxInFlight', 'maxInFlightBytes', 'unhandledTypes', 'foreign', 'validation', 'maxCrashes', 'middleware'] // prettier-ignore
+  const keysOfService = [
+    'source',
+    'transport',
+    'logger',
+    'clock',
+    'newId',
+    'limits',
+    'unsafeSchemas',
+    'wireFormat',
+    'wireFormats',
+    'publishes',
+    'deadlineMs',
+    'maxUnconfirmed',
+    'maxUnconfirmedBytes',
+    'mustRoute',
+    'validation',
+    'decorators',
+    'captureTrace',
+  ]
+  const keysOfConsumer = [
+    'handlers',
+    'retry',
+    'concurrency',
+    'order',
+    'handlerTimeoutMs',
+    'maxInFlight',
+    'maxInFlightBytes',
+    'unhandledTypes',
+    'foreign',
+    'validation',
+    'maxCrashes',
+    'middleware',
+  ]
   const values: readonly unknown[] = [null, 0, '', 'x', Number.NaN, [null], [[]], { odd: 1 }, 7n, Symbol('x')]
 
   it('for a service', () => {
@@ -145,7 +185,8 @@ describe('whatever is given instead of options, it is a ConfigurationError', () 
         expectConfigurationError(consume, `${key}: ${String(value as never)}`)
       }
     }
-    for (const name of [...nonsense.filter((value) => value !== 'x'), '', 'a.b', 'dead', 'x'.repeat(65)]) expect(problemsOf(() => service.consume(name as never, { handlers: [on(orderPlaced, nothing)] }))).not.toEqual([]) // prettier-ignore
+    for (const name of [...nonsense.filter((value) => value !== 'x'), '', 'a.b', 'dead', 'x'.repeat(65)])
+      expect(problemsOf(() => service.consume(name as never, { handlers: [on(orderPlaced, nothing)] }))).not.toEqual([])
   })
 })
 

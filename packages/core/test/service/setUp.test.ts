@@ -56,7 +56,16 @@ describe('set-ups that cannot work', () => {
         maxCrashes: 3,
       } as never),
     )
-    const parts = ['bad.group', 'concurency', 'above maxInFlight', 'must not decrease', 'retry.delays ', 'order:', 'maxCrashes', 'second handler'] // prettier-ignore
+    const parts = [
+      'bad.group',
+      'concurency',
+      'above maxInFlight',
+      'must not decrease',
+      'retry.delays ',
+      'order:',
+      'maxCrashes',
+      'second handler',
+    ]
     expect(parts.filter((part) => !problems.some((problem) => problem.includes(part)))).toEqual([])
   })
 
