@@ -35,6 +35,7 @@ export function createContractRegistry({ unsafeSchemas, logger }: ContractRegist
   const ajv = createAjv()
 
   function enter(contract: Contract): Entry {
+    if (typeof contract?.identity !== 'string') return { contract, problems: [noContract] }
     const known = byType.get(contract.type)
     const entry = known === undefined ? compile(contract) : sameOrConflict(known, contract)
     if (known === undefined && entry.problems.length === 0) byType.set(contract.type, entry)
@@ -69,11 +70,13 @@ export function createContractRegistry({ unsafeSchemas, logger }: ContractRegist
     problems: (contract) => [...entryOf(contract).problems],
     validatorOf(contract) {
       const entry = entryOf(contract)
-      if (entry.validate === undefined) throw new ConfigurationError(`Contract ${contract.type}`, entry.problems)
+      if (entry.validate === undefined) throw new ConfigurationError(`Contract ${contract?.type}`, entry.problems)
       return entry.validate
     },
   }
 }
+
+const noContract = 'a contract is made by defineEvent or defineCommand; undefined may come of an import cycle'
 
 function sameOrConflict(known: Entry, contract: Contract): Entry {
   const problems: string[] = []

@@ -29,6 +29,15 @@ describe('invalid messages', () => {
     expect(publisher.health()).toMatchObject({ failed: cases.length, unconfirmed: 0 })
   })
 
+  it('of what is no contract are refused as a mistake of the caller, with a hint', async () => {
+    const { publisher, transport } = createBench()
+    const definition = { type: 'com.example.v1', destination: 'orders', schema: {} }
+    for (const contract of [undefined, null, {}, 'orders', definition]) {
+      expect(await rejectionCode(publisher.publish(contract as never, {} as never))).toBe('POSTHORN_CONFIGURATION')
+    }
+    expect(transport.sent).toEqual([])
+  })
+
   it('lists all problems of the options at once', async () => {
     const { publisher } = createBench()
     const error = (await rejection(

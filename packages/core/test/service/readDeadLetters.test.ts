@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { messageOf, orderPlaced } from '../fixtures.js'
+import { never } from '../fakeTransport.js'
+import { isSettled, messageOf, orderPlaced } from '../fixtures.js'
 import { createBench } from '../serviceBench.js'
 
 describe('reading dead letters', () => {
@@ -29,6 +30,17 @@ describe('reading dead letters', () => {
     expect(delivery.ends).toEqual([])
     await clock.advance(1)
     expect(delivery.ends).toEqual(['release'])
+  })
+
+  it('does not delay a stop beyond its deadline when a handler never ends, and does not complete its dead letter', async () => {
+    const { service, transport, clock } = createBench()
+    service.readDeadLetters({ destination: 'orders', group: 'billing' }, () => never())
+    await service.start()
+    const delivery = transport.deliver(messageOf(orderPlaced, { orderId: 'o-1' }))
+    const stopped = service.stop({ deadlineMs: 1_000 })
+    await clock.advance(1_000)
+    expect(await isSettled(stopped)).toBe(true)
+    expect(delivery.ends).not.toContain('complete')
   })
 
   it('hands over one whose body cannot be read', async () => {
