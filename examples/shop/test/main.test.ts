@@ -7,7 +7,7 @@ import { orderIdWith, soundOrder, soundUser } from './shopFixture.js'
 
 const command = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 
-test('all three run together in one process, and stop at SIGTERM', { timeout: 30_000 }, async () => {
+test('all three run together in one process, and stop at SIGTERM', { timeout: 60_000 }, async () => {
   const child = spawn(process.execPath, [command, 'all', '--user-port', '0', '--order-port', '0'], {
     env: { ...process.env, LOG_LEVEL: 'info' },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -37,7 +37,7 @@ test('all three run together in one process, and stop at SIGTERM', { timeout: 30
   expect((await exit)[0]).toBe(143)
 })
 
-test('one alone has nobody to talk to in memory', { timeout: 30_000 }, async () => {
+test('one alone has nobody to talk to in memory', { timeout: 60_000 }, async () => {
   const child = spawn(process.execPath, [command, 'user'], { stdio: ['ignore', 'ignore', 'pipe'] })
   const said: Buffer[] = []
   child.stderr.on('data', (data: Buffer) => said.push(data))

@@ -7,7 +7,7 @@ import { ended, startDemo } from './demoCommand.js'
 import type { DemoJson, Ended } from './demoCommand.js'
 
 const data = (name: string): string => fileURLToPath(new URL(`../../data/${name}`, import.meta.url))
-const timeout = 30_000
+const timeout = 60_000
 
 async function run(args: readonly string[], stdin?: string | Buffer): Promise<Ended> {
   return ended(startDemo(args), stdin)
