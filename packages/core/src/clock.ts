@@ -7,7 +7,7 @@ export interface TimerHandle {
 export interface Clock {
   /** Wall clock in epoch milliseconds: for what is written on messages. */
   now(): number
-  /** Milliseconds that never jump: for every deadline and duration (`failure-modes` of clock changes). */
+  /** Milliseconds that never jump: for every deadline and duration. */
   monotonic(): number
   /** Runs `action` once after `delayMs`; does not keep the process alive when `background`. */
   schedule(delayMs: number, action: () => void, options?: { readonly background?: boolean }): TimerHandle

@@ -12,7 +12,7 @@ export interface WatchParts {
 }
 
 /**
- * Replaces a consumer that has a backlog, room for it, and fetches nothing (`failure-modes.md` D8). Twice at the same
+ * Replaces a consumer that has a backlog, room for it, and fetches nothing. Twice at the same
  * place it is not replaced: then the rest of the partition is not for us, such as an open transaction.
  */
 export function watchProgress({ consumer, driver, intervalMs, clock, logger }: WatchParts): { stop(): void } {

@@ -144,7 +144,7 @@ export class Connection implements Client {
           try {
             resolve(action())
           } catch (error) {
-            reject(error as Error)
+            reject(error)
           }
         },
         giveUp: (why: GivingUp) => reject(unreachable(why)),

@@ -39,11 +39,12 @@ describe('createVirtualClock', () => {
   it('lets promise jobs and later turns run before the time goes on', async () => {
     const clock = createVirtualClock()
     const seen: number[] = []
-    clock.schedule(10, async () => {
+    const work = async (): Promise<void> => {
       await Promise.resolve()
       await nextTurn()
       seen.push(clock.monotonic())
-    })
+    }
+    clock.schedule(10, () => void work())
     clock.schedule(20, () => undefined)
     await clock.advance(20)
     expect(seen).toEqual([10])

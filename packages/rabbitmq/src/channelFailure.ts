@@ -15,8 +15,7 @@ export interface Verdict {
 export type FindMissing = (exchanges: readonly string[]) => Promise<ReadonlySet<string>>
 
 /**
- * Sorts out what a channel held when the broker closed it: AMQP errors are asynchronous and hit all (`failure-modes`
- * A2). Where the broker's answer does not show the culprit, nobody is published again, or it would take the next
+ * Sorts out what a channel held when the broker closed it: AMQP errors are asynchronous and hit all. Where the broker's answer does not show the culprit, nobody is published again, or it would take the next
  * channel down too.
  */
 export async function judge(

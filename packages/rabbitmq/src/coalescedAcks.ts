@@ -22,11 +22,11 @@ export interface CoalescedAcks {
 
 /**
  * Collects what is settled in one turn of the event loop: amqplib makes one system call per ack, and one `multiple` ack
- * for the contiguous prefix halves the cost of consuming (`performance.md`, lead 2).
+ * for the contiguous prefix halves the cost of consuming.
  *
  * What lies above a slow delivery is acked one by one in the same flush, or it would fill the prefetch window. A
  * `multiple` goes only to the highest tag of the prefix that is not yet settled on the wire: on a settled tag, or with
- * an ack below it afterwards, it is a 406 that costs the channel; and tag 0 would mean everything (`design.md` 6).
+ * an ack below it afterwards, it is a 406 that costs the channel; and tag 0 would mean everything.
  */
 export function createCoalescedAcks(writer: TagWriter): CoalescedAcks {
   // In the order of their tags, since they are delivered in it: the first one ends the prefix.

@@ -39,7 +39,7 @@ export class ConfirmChannel {
     channel.on('handler-error', (err) => logger.error({ event: 'rabbitmq.channel', err }, 'A listener threw'))
   }
 
-  /** Listeners are attached in the turn in which amqplib hands the channel over (`failure-modes` A8). */
+  /** Listeners are attached in the turn in which amqplib hands the channel over. */
   static async open(model: ChannelModel, listener: ConfirmChannelListener, logger: Logger): Promise<ConfirmChannel> {
     return new ConfirmChannel(await model.createConfirmChannel(), listener, logger)
   }

@@ -58,7 +58,7 @@ const maxVhostRefusals = 3
 /**
  * Keeps one connection open from the first `open` to `close`. States: idle → connecting → ready → connecting → …, closed
  * from everywhere. One loop connects at a time (single flight), each connection has an epoch number, and the `close`
- * event alone moves on, since a graceful close by the broker has no `error` (`failure-modes` A7, A25).
+ * event alone moves on, since a graceful close by the broker has no `error`.
  */
 export class BrokerConnection {
   readonly #parts: ConnectionParts
@@ -120,7 +120,7 @@ export class BrokerConnection {
     this.#rejectWaiters(closedError())
     const held = this.#held
     if (held === undefined) return
-    // amqplib's promise stays pending for ever when the peer is dead (`failure-modes` A4): the socket ends it.
+    // amqplib's promise stays pending for ever when the peer is dead: the socket ends it.
     await settledBy(held.model.close(), deadline, this.#parts.context.clock)
     held.destroy()
   }

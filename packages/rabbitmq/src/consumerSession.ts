@@ -24,8 +24,7 @@ const maxPrefetch = 65_535
 
 /**
  * One consumer on one channel: opening → consuming → (stopping) → ended. Everything that it delivered belongs to it:
- * once it has ended, settling a delivery does nothing, since a late ack would cost the next channel (`failure-modes`
- * B1).
+ * once it has ended, settling a delivery does nothing, since a late ack would cost the next channel.
  */
 export class ConsumerSession {
   readonly #channel: Channel
@@ -95,7 +94,7 @@ export class ConsumerSession {
     this.#consumerTag = consumerTag
   }
 
-  // amqplib closes the channel or loses the delivery when this throws (`failure-modes` B5).
+  // amqplib closes the channel or loses the delivery when this throws.
   #onMessage(message: ConsumeMessage | null): void {
     if (this.#isEnded) return
     try {

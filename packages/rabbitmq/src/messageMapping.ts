@@ -78,8 +78,7 @@ export function deliveryOf({ content, properties }: ConsumeMessage, parts: Deliv
 }
 
 /**
- * The scalar headers as strings. Own properties only: amqplib decodes a table named `__proto__` into the prototype
- * (`failure-modes` F11).
+ * The scalar headers as strings. Own properties only: amqplib decodes a table named `__proto__` into the prototype.
  */
 function scalarHeadersOf(table: object | undefined): Record<string, string> {
   const headers = Object.create(null) as Record<string, string>

@@ -13,7 +13,7 @@ export interface PublishQueueParts extends ConnectionParts {
   readonly exchanges: DeclaredExchanges
   /**
    * A confirm channel is replaced after so many publishes, once nothing is in flight on it: amqplib's window of
-   * unconfirmed messages keeps holes that never close (`failure-modes` A12).
+   * unconfirmed messages keeps holes that never close.
    */
   readonly recycleAfterCount: number
 }
@@ -99,7 +99,7 @@ export class PublishQueue implements ConnectionListener {
     return this.#channel !== undefined && !this.#isBlocked && !this.#isCongested && this.#recycling === undefined
   }
 
-  // A place for coalesced writes (`performance.md`, lead 3): everything that is written goes through here and `add`.
+  // A place for coalesced writes: everything that is written goes through here and `add`.
   #flush(): void {
     for (const pending of this.#waiting) {
       const live = this.#live

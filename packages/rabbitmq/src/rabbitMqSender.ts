@@ -44,7 +44,7 @@ function headerProblemOf(headers: Readonly<Record<string, unknown>>): Problem | 
   let units = 0
   for (const name of Object.keys(headers)) {
     const value = headers[name]
-    // Infinity would close the channel, and a Date would become {} (`failure-modes` A20).
+    // Infinity would close the channel, and a Date would become {}.
     if (typeof value !== 'string') {
       return { code: 'POSTHORN_PUBLISH_FAILED', what: `has a header "${name}" that is no string` }
     }

@@ -17,7 +17,7 @@ export const maxRungMs = 4_294_967_295
 
 /**
  * The broker's own limit for crash loops, only a net behind ours. From the first declaration on, and never another
- * number: changing it is a 406 (`failure-modes` B8).
+ * number: changing it is a 406.
  */
 const workDeliveryLimit = 100
 

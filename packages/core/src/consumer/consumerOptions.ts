@@ -29,7 +29,7 @@ export interface OrderOptions {
   readonly onRetry?: 'holdKey' | 'overtake'
   /**
    * Keys that wait for a retry at once. Beyond it a failed message keeps its concurrency slot while it waits, so that
-   * intake slows down instead of memory growing. @default 100
+   * intake slows down instead of memory growing; below `maxInFlight`, where held messages count too. @default 50
    */
   readonly maxHeldKeys?: number
 }
@@ -58,7 +58,7 @@ export interface ConsumerOptions {
   readonly foreign?: 'deadLetter' | 'skip' | AdoptForeign
   /** Messages that break their schema; `warn` handles them all the same, for rollouts. @default 'deadLetter' */
   readonly validation?: 'deadLetter' | 'warn' | 'off'
-  /** Deliveries that ended in a crash of the process until the message is put aside as `crashLoop`. @default 5 */
+  /** Redeliveries after a crash of the process that a message gets; beyond them it is put aside as `crashLoop`. @default 5 */
   readonly maxCrashes?: number
   /** Wrapped around every handler, the first outermost. */
   readonly middleware?: readonly Middleware[]
@@ -79,7 +79,7 @@ export interface ResolvedConsumerOptions {
   readonly middleware: readonly Middleware[]
 }
 
-const defaultOrder = { by: 'partitionKey', onRetry: 'holdKey', maxHeldKeys: 100 } as const
+const defaultOrder = { by: 'partitionKey', onRetry: 'holdKey', maxHeldKeys: 50 } as const
 
 export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
   const concurrency = options.concurrency ?? 16

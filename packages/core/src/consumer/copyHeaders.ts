@@ -37,7 +37,7 @@ export type DeadLetterReason =
   | 'crashLoop'
   | 'rejected'
 
-/** RabbitMQ counts a republished `x-death` differently from version to version (B15), so copies leave without it. */
+/** RabbitMQ counts a republished `x-death` differently from version to version, so copies leave without it. */
 const strippedPrefixes = ['x-death', 'x-first-death-', 'x-last-death-', 'x-delivery-count', 'x-acquired-count']
 
 function keep(name: string): boolean {
@@ -69,7 +69,7 @@ export function forwardHeaders(original: Headers): Headers {
   return Object.fromEntries(Object.entries(original).filter(([name]) => keep(name)))
 }
 
-/** Headers of a dead letter: the original's plus why, where and when, cut to a size that every broker takes (F16). */
+/** Headers of a dead letter: the original's plus why, where and when, cut to a size that every broker takes. */
 export function deadLetterHeaders(original: Headers, facts: FailureFacts, reason: DeadLetterReason): Headers {
   const headers = baseHeaders(original, facts)
   headers[copyHeader.reason] = reason

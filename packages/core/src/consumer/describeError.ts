@@ -14,7 +14,7 @@ const maxMessageLength = 1_000
 const maxStackLength = 4_000
 
 /**
- * Describes whatever a handler threw, also `undefined`, a string, or an object whose getters throw (G5). Never throws,
+ * Describes whatever a handler threw, also `undefined`, a string, or an object whose getters throw. Never throws,
  * and never gives more than about 5 KB.
  */
 export function describeError(error: unknown): ErrorDescription {

@@ -111,7 +111,9 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     if (options.order !== undefined && item.laneKey === undefined) {
       const known = item.delivery.partitionKey
       if (known === undefined && !admit(item)) return
-      item.laneKey = known ?? item.envelope?.partitionkey
+      const key = known ?? item.envelope?.partitionkey
+      // Two destinations have no order between them.
+      if (key !== undefined) item.laneKey = `${item.destination}\u0000${key}`
       if (!lanes.enter(item)) return
     }
     scheduler.ready(item, false)
@@ -132,7 +134,9 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
         return false
       case 'deadLetter': {
         const { reason, error } = admission
-        settlement.settle(item, { kind: 'deadLetter', reason, error, attempts: Math.max(0, item.attempt - 1) })
+        // Redeliveries are no attempts: a crash takes back what only waited in the process, too.
+        const attempts = Math.max(0, item.attempt - 1)
+        settlement.settle(item, { kind: 'deadLetter', reason, error, attempts })
         return false
       }
     }

@@ -1,5 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { ErrorObject, Options } from 'ajv/dist/2020.js'
+import type { AnySchemaObject, ErrorObject, Options } from 'ajv/dist/2020.js'
 import addFormatsModule from 'ajv-formats'
 import type { ValidationIssue } from '../errors.js'
 
@@ -7,7 +7,7 @@ import type { ValidationIssue } from '../errors.js'
 const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default
 
 const ajvOptions: Options = {
-  allErrors: false, // One bad document must not make 300,000 error objects (F6).
+  allErrors: false, // One bad document must not make 300,000 error objects.
   strictSchema: true, // A misspelt keyword is an error at start, not a rule that never holds.
   strictNumbers: true,
   strictTypes: false,
@@ -15,14 +15,26 @@ const ajvOptions: Options = {
   strictRequired: false,
   allowUnionTypes: true,
   validateFormats: true,
-  // Never: $data (CVE-2025-69873), loadSchema (SSRF), useDefaults, coerceTypes (they change the data) (F5, F8, F10).
+  validateSchema: false,
+  // Never: $data (CVE-2025-69873), loadSchema (SSRF), useDefaults, coerceTypes (they change the data).
 }
 
-/** An ajv for JSON Schema 2020-12 that validates and never changes what it is given. */
-export function createAjv(options: Pick<Options, 'validateSchema'> = {}): Ajv2020 {
-  const ajv = new Ajv2020({ ...ajvOptions, ...options })
+/**
+ * An ajv for JSON Schema 2020-12 that validates and never changes what it is given. It takes schemas for valid: ask
+ * `requireSchema` before.
+ */
+export function createAjv(): Ajv2020 {
+  const ajv = new Ajv2020(ajvOptions)
   addFormats(ajv)
   return ajv
+}
+
+/** Shared by all services, since the dialect's schema takes longer to compile than everything else at a start (35 ms). */
+const dialect = createAjv()
+
+/** Throws unless a schema is one of JSON Schema 2020-12. */
+export function requireSchema(schema: AnySchemaObject): void {
+  if (dialect.validateSchema(schema) !== true) throw new Error(`schema is invalid: ${dialect.errorsText()}`)
 }
 
 /** What ajv found, as pointers and rules without values; `prefix` stands before every pointer. */

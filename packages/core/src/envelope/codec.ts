@@ -19,7 +19,7 @@ export const jsonCodec: Codec = {
 
 /**
  * JSON text that says the same as the value: where `JSON.stringify` would silently change it (NaN and Infinity, holes,
- * functions in lists) or cannot write it, `POSTHORN_UNSERIALIZABLE` is thrown (F12).
+ * functions in lists) or cannot write it, `POSTHORN_UNSERIALIZABLE` is thrown.
  */
 export function toJson(value: unknown): string {
   let json: string | undefined

@@ -2,7 +2,7 @@ import type { Contract } from '@posthorn/contracts'
 import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import { createAjv, toIssues } from './ajvSetup.js'
+import { createAjv, requireSchema, toIssues } from './ajvSetup.js'
 import { schemaHazards } from './schemaHazards.js'
 
 /** Throws `POSTHORN_INVALID_DATA` with pointers unless the data obeys the contract's schema. */
@@ -94,6 +94,7 @@ function sameOrConflict(known: Entry, contract: Contract): Entry {
 
 /** Every schema stands alone: its `$id` is free again afterwards, and none refers to another by chance of the order. */
 function compileSchema(ajv: Ajv2020, { schema }: Contract): ValidateFunction {
+  requireSchema(schema)
   const id = schema['$id']
   if (typeof id === 'string' && ajv.getSchema(id) !== undefined) throw new Error(`${id} is an id of JSON Schema itself`)
   try {

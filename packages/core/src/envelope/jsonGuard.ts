@@ -4,13 +4,13 @@ import { SerializationError } from '../errors.js'
 export interface Limits {
   /** @default 1_048_576 (1 MiB): larger data belongs elsewhere, with a `dataref` to it */
   readonly maxBodyBytes: number
-  /** Nesting of objects and arrays in `data`. @default 64: recursion over deeper JSON overflows the stack (F4) */
+  /** Nesting of objects and arrays in `data`. @default 64: recursion over deeper JSON overflows the stack */
   readonly maxDepth: number
 }
 
 export const defaultLimits: Limits = { maxBodyBytes: 1_048_576, maxDepth: 64 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true }) // Not fatal, it would put U+FFFD in place of bad bytes (F1).
+const utf8 = new TextDecoder('utf-8', { fatal: true }) // Not fatal, it would put U+FFFD in place of bad bytes.
 
 /** Decodes UTF-8 strictly (a byte order mark is dropped); throws `POSTHORN_UNDECODABLE`. */
 export function decodeText(body: Uint8Array): string {
@@ -60,7 +60,7 @@ export function mayNameProto(json: string): boolean {
   return json.includes('__proto__') || json.includes('\\u')
 }
 
-/** Throws `POSTHORN_FORBIDDEN_KEY` when an object in `value` has an own key `__proto__` (F11). */
+/** Throws `POSTHORN_FORBIDDEN_KEY` when an object in `value` has an own key `__proto__`. */
 export function refuseProto(value: unknown): void {
   if (typeof value !== 'object' || value === null) return
   if (Object.hasOwn(value, '__proto__')) {

@@ -3,7 +3,7 @@ import isSafeRegex from 'safe-regex2'
 
 /**
  * Lists what in a schema may let one small message block the event loop: nested repetitions in a pattern (28 characters
- * took 9 s, F5) and `uniqueItems` over lists without a bound, which is quadratic (F7). A hint, no proof: some nested
+ * took 9 s) and `uniqueItems` over lists without a bound, which is quadratic. A hint, no proof: some nested
  * repetitions are harmless, and some alternatives that are not nested are not.
  */
 export function schemaHazards(schema: JsonSchema): string[] {

@@ -56,7 +56,7 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
   }
 }
 
-/** AMQP closes the channel over an Infinity, and Kafka's client throws over undefined: only strings get there (A20). */
+/** AMQP closes the channel over an Infinity, and Kafka's client throws over undefined: only strings get there. */
 function keepTexts(headers: Record<string, unknown>): void {
   for (const name of Object.keys(headers)) {
     if (headers[name] === undefined) delete headers[name]

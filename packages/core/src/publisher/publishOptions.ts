@@ -47,7 +47,7 @@ export function publishOptionProblems(options: PublishOptions, transport: Transp
   return [...optionProblems('options', options, publishRules), ...routingProblems(options, transport)]
 }
 
-/** AMQP closes the channel over an Infinity, and drops what it does not know (A20): only strings get there. */
+/** AMQP closes the channel over an Infinity, and drops what it does not know: only strings get there. */
 function stringValues(value: unknown, path: string): string | undefined {
   if (typeof value !== 'object' || value === null) return `${path} must be an object of strings`
   const wrong = Object.keys(value).filter((name) => typeof (value as Record<string, unknown>)[name] !== 'string')

@@ -24,7 +24,7 @@ interface Session {
 const failuresBeforeRenewal = 3
 
 /**
- * Sends one batch to one partition, never in kafkajs' idempotent mode (`failure-modes.md` C3). Only the first attempt is
+ * Sends one batch to one partition, never in kafkajs' idempotent mode. Only the first attempt is
  * kafkajs': repeating is ours, since its own waits know nothing of deadlines.
  */
 export function createKafkajsProducer(settings: DriverSettings): KafkajsProducer {
