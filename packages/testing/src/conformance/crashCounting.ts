@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { lyingTransport } from '../lies/lyingTransport.js'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
+import { refusalOf } from './refusal.js'
 
 /** Only crashes count as crashes; where nobody counts them, a group cannot ask for a limit. */
 export const crashCounting: PromiseDefinition = promise('crashCounting', [
@@ -25,12 +27,28 @@ export const crashCounting: PromiseDefinition = promise('crashCounting', [
     },
   },
   {
+    title: 'a message whose deliveries ended in more crashes than allowed is dead-lettered without another attempt',
+    needs: 'countsRedeliveries',
+    async run(bench) {
+      // Nothing can crash here: the transport says so.
+      const transport = lyingTransport(bench.transport(), 'inventedCrashes')
+      const probe = bench.seen()
+      const starting = bench.deadLetters('billing')
+      const options = { handlers: [probe.handler], maxCrashes: 2 }
+      const { service } = await bench.group('billing', options, { transport })
+      const dead = await starting
+      await service.publish(bench.noted, { n: 1 })
+      const [letter] = await dead.waitForCount(1)
+      assert.deepEqual([letter?.reason, letter?.attempts, probe.items.length], ['crashLoop', 0, 0])
+    },
+  },
+  {
     title: 'maxCrashes is refused where the broker does not count deliveries without an answer',
     lacks: 'countsRedeliveries',
     run(bench) {
       const { handler } = bench.seen()
       const declare = (): unknown => bench.service().consume('billing', { handlers: [handler], maxCrashes: 3 })
-      assert.throws(declare, { code: 'POSTHORN_CONFIGURATION' })
+      assert.equal(refusalOf(declare).length, 1)
       return Promise.resolve()
     },
   },

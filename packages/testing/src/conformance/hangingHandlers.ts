@@ -11,14 +11,15 @@ export const hangingHandlers: PromiseDefinition = promise('hangingHandlers', [
       const { stopMs } = bench.timing
       const gate = bench.gate()
       const hanging = bench.seen(bench.noted, () => gate.pass())
-      const { service } = await bench.group('billing', { handlers: [hanging.handler], concurrency: 1 })
+      const options = { handlers: [hanging.handler], concurrency: 1 }
+      const { service, consumer } = await bench.group('billing', options)
       for (const n of [0, 1]) await service.publish(bench.noted, { n })
       const [first] = await hanging.waitForCount(1)
       const began = performance.now()
       await service.stop({ deadlineMs: stopMs })
       const tookMs = performance.now() - began
       assert.ok(tookMs < stopMs + bench.slackMs, `stop took ${tookMs} ms`)
-      assert.equal(first?.context.signal.aborted, true)
+      assert.deepEqual([first?.context.signal.aborted, consumer.health().released], [true, 2])
       const probe = bench.seen()
       await bench.group('billing', { handlers: [probe.handler] })
       assert.deepEqual(sortedNumbersOf(await probe.waitForCount(2)), [0, 1])

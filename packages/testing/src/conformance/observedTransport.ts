@@ -1,10 +1,10 @@
-import type { Delivery, Subscription, Target, Transport } from '@posthorn/core/adapter'
+import type { Delivery, Subscription, Target, Transport, WireMessage } from '@posthorn/core/adapter'
 import { targetName } from '@posthorn/core/adapter'
 import { decorateDelivery } from '../decorateDelivery.js'
 
 /** What passed between the core and a transport, in its order. */
 export type Observation =
-  | { readonly kind: 'sending' | 'sent' | 'refused'; readonly target: Target; readonly id: string }
+  | { readonly kind: 'sending' | 'sent' | 'refused'; readonly target: Target; readonly message: WireMessage }
   | { readonly kind: 'delivered' | 'completed' | 'released'; readonly subscription: Subscription; readonly at: number }
 
 /** A transport whose traffic a case can look at. */
@@ -50,13 +50,13 @@ export function observe(inner: Transport): ObservedTransport {
   const transport: Transport = {
     ...inner,
     async send(target, message, options) {
-      observations.push({ kind: 'sending', target, id: message.id })
+      observations.push({ kind: 'sending', target, message })
       try {
         const receipt = await inner.send(target, message, options)
-        observations.push({ kind: 'sent', target, id: message.id })
+        observations.push({ kind: 'sent', target, message })
         return receipt
       } catch (error) {
-        observations.push({ kind: 'refused', target, id: message.id })
+        observations.push({ kind: 'refused', target, message })
         throw error
       }
     },
@@ -77,5 +77,14 @@ export function storyOf(observations: readonly Observation[], group: string): st
     if (!('target' in observation)) return [observation.kind]
     const name = targetName(observation.target)
     return name.startsWith(prefix) ? [`${observation.kind} ${name.slice(prefix.length)}`] : []
+  })
+}
+
+/** Id and partition key of everything that was sent, copies included. */
+export function identitiesOf(observations: readonly Observation[]): string[] {
+  return observations.flatMap((observation) => {
+    if (observation.kind !== 'sending') return []
+    const { id, partitionKey } = observation.message
+    return [`${id} ${partitionKey}`]
   })
 }

@@ -8,7 +8,7 @@ const order = { by: 'partitionKey' } as const
 /** Messages of one key reach the broker in the order of their sends. */
 export const sendOrder: PromiseDefinition = promise('sendOrder', [
   {
-    title: 'sends of one key reach the broker in call order, and the key travels with the delivery',
+    title: 'sends of one key reach the broker in call order',
     needs: 'ordered',
     async run(bench) {
       const probe = bench.seen(bench.keyed)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { promise } from './conformanceCase.js'
 import type { PromiseDefinition } from './conformanceCase.js'
-import { observe, storyOf } from './observedTransport.js'
+import { identitiesOf, observe, storyOf } from './observedTransport.js'
 
 /** A message is completed after its copy is confirmed, and not before its handler is done. */
 export const settlesLast: PromiseDefinition = promise('settlesLast', [
   {
-    title: 'the original is completed only after its retry, or its dead letter, is confirmed',
+    title: 'the original is completed only after its retry, or its dead letter, is confirmed; copies keep id and key',
     async run(bench) {
       const { transport, observations } = observe(bench.transport())
       const group = `${bench.destination}.billing`
@@ -17,7 +17,7 @@ export const settlesLast: PromiseDefinition = promise('settlesLast', [
       const retry = { delaysMs: [bench.timing.rungMs] }
       const { service, consumer } = await bench.group('billing', { handlers: [probe.handler], retry }, { transport })
       const dead = await starting
-      await service.publish(bench.noted, { n: 1 })
+      const { id } = await service.publish(bench.noted, { n: 1 }, { partitionKey: 'k' })
       await dead.waitForCount(1)
       await bench.counted(consumer, { deadLettered: 1 })
       assert.deepEqual(storyOf(observations, group), [
@@ -30,6 +30,7 @@ export const settlesLast: PromiseDefinition = promise('settlesLast', [
         'sent dead',
         'completed',
       ])
+      assert.deepEqual(new Set(identitiesOf(observations)), new Set([`${id} k`]))
     },
   },
   {
