@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../src/clock.js'
 import { createDeadlines } from '../src/deadlines.js'
 import type { DeadlineEntry } from '../src/deadlines.js'
-import { createRandom } from './fixtures.js'
+import { createRandom } from './random.js'
 
 it('calls each once, in the order of time, and none that was cleared (random)', async () => {
   const random = createRandom(17)

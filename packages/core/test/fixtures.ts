@@ -4,7 +4,6 @@ import { defineCommand, defineEvent } from '@posthorn/contracts'
 import type { Contract, Envelope } from '@posthorn/contracts'
 import type { Consumer } from '../src/consumer/consumer.js'
 import type { ConsumerOptions } from '../src/consumer/consumerOptions.js'
-import { codeOf } from '../src/errors.js'
 import { createKit } from '../src/messagingKit.js'
 import type { Logger } from '../src/logger.js'
 import type { Delivery } from '../src/ports.js'
@@ -160,60 +159,6 @@ export async function startConsumer(
   }
 }
 
-/** The code with which a promise rejects; fails when it resolves. */
-export async function rejectionCode(promise: Promise<unknown>): Promise<string | undefined> {
-  return codeOf(await rejection(promise))
-}
-
-export async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => {
-      throw new Error('expected a rejection')
-    },
-    (error: unknown) => error,
-  )
-}
-
-export function thrown(action: () => unknown): unknown {
-  try {
-    action()
-  } catch (error) {
-    return error
-  }
-  throw new Error('expected a throw')
-}
-
-export const thrownCode = (action: () => unknown): string | undefined => codeOf(thrown(action))
-
-/** Every problem that a refused set-up lists. */
-export function problemsOf(action: () => unknown): readonly string[] {
-  const error = thrown(action) as { code?: string; details?: { problems?: readonly string[] } }
-  if (error.code !== 'POSTHORN_CONFIGURATION') throw error
-  return error.details?.problems ?? []
-}
-
 export function envelopeOf(sent: { readonly message: { readonly body: Uint8Array | null } }): Envelope {
   return JSON.parse(Buffer.from(sent.message.body!).toString()) as Envelope
-}
-
-/** Small seeded random numbers (mulberry32), so that a failing run can be repeated. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-/** Whether a promise settles without any time passing. */
-export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false
-  const note = (): void => {
-    settled = true
-  }
-  promise.then(note, note)
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-  return settled
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../src/clock.js'
 import { createUuidV7, deriveId } from '../src/ids.js'
 import { systemClock } from '../src/clock.js'
-import { createRandom } from './fixtures.js'
+import { createRandom } from './random.js'
 
 /** A wall clock that a test sets; the generator needs nothing else of a clock. */
 function wallClock(nowMs: number): Clock & { nowMs: number } {

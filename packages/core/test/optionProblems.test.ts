@@ -13,7 +13,7 @@ import {
   withDefaults,
 } from '../src/optionProblems.js'
 import type { OptionRule } from '../src/optionProblems.js'
-import { problemsOf } from './fixtures.js'
+import { problemsOf } from './rejections.js'
 
 const rules = { count: wholeNumber(1, 9), name: text }
 

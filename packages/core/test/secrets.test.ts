@@ -7,16 +7,9 @@ import { binaryMode, on, plainJson, structuredMode } from '../src/index.js'
 import type { Codec, ServiceOptions, WireFormat } from '../src/index.js'
 import { toJson } from '../src/envelope/codec.js'
 import { parseJson } from '../src/envelope/jsonGuard.js'
-import {
-  anything,
-  createRandom,
-  headersOf,
-  messageOf,
-  orderPlaced,
-  rejection,
-  startConsumer,
-  thrown,
-} from './fixtures.js'
+import { anything, headersOf, messageOf, orderPlaced, startConsumer } from './fixtures.js'
+import { createRandom } from './random.js'
+import { rejection, thrown } from './rejections.js'
 
 /*
  * Data of people must not come out where operators look. Every value in these tests carries the marker; no error, log

@@ -2,7 +2,7 @@ import { createVirtualClock } from '@posthorn/memory'
 import { describe, expect, it } from 'vitest'
 import { endedBy, settledBy } from '../src/settledBy.js'
 import { createGate, never } from './fakeTransport.js'
-import { isSettled, rejection } from './fixtures.js'
+import { isSettled, rejection } from './rejections.js'
 
 const late = (): Error => new Error('late')
 

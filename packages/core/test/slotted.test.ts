@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createSlotted } from '../src/slotted.js'
 import type { HasSlot } from '../src/slotted.js'
-import { createRandom } from './fixtures.js'
+import { createRandom } from './random.js'
 
 it('holds what was added and not removed, like a set, and every item knows its place (random)', () => {
   const random = createRandom(3)

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { fullJitter } from '../src/backoff.js'
 import { systemClock } from '../src/clock.js'
 import { pause } from '../src/pause.js'
-import { isSettled } from './fixtures.js'
+import { isSettled } from './rejections.js'
 
 describe('full jitter', () => {
   const backoff = { firstMs: 200, maxMs: 15_000 }

@@ -5,7 +5,7 @@ import type { DeadLetterReason } from '../../src/consumer/copyHeaders.js'
 import { createAjv } from '../../src/envelope/ajvSetup.js'
 import { EnvelopeValidationError } from '../../src/errors.js'
 import { facts, letter, nowIso, staleHeaders } from '../copies.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 
 const ajv = createAjv()
 const isDeadLetter = ajv.compile(deadLetterSchema)

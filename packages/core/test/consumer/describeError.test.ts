@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { describeError, read } from '../../src/consumer/describeError.js'
 import { EnvelopeValidationError, SerializationError } from '../../src/errors.js'
-import { thrown } from '../fixtures.js'
+import { thrown } from '../rejections.js'
 
 const hostile = (): Record<string, unknown> => {
   const get = (): never => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Envelope } from '@posthorn/contracts'
 import { expiryMs } from '../../src/consumer/expiry.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 
 const expiring = (expirytime: string): Envelope => ({
   specversion: '1.0',

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { createFifo } from '../../src/consumer/fifo.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 
 it('behaves as an array does, whatever is pushed, unshifted, shifted and drained (random)', () => {
   const random = createRandom(5)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { on, onBatch } from '../../src/index.js'
-import { orderPlaced, problemsOf } from '../fixtures.js'
+import { orderPlaced } from '../fixtures.js'
+import { problemsOf } from '../rejections.js'
 
 const nothing = (): void => {}
 

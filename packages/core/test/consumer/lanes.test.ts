@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createLanes } from '../../src/consumer/lanes.js'
 import type { InFlight } from '../../src/consumer/inFlight.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 import { itemOf, nameOf } from '../inFlightItems.js'
 
 it('lets messages without a key pass at once, and gives nobody for them', () => {

@@ -3,7 +3,8 @@ import { deadLetter, discard, on, onBatch, PublishError, retryAfter } from '../.
 import type { ConsumerOptions, HandlerResult } from '../../src/index.js'
 import { createGate, never } from '../fakeTransport.js'
 import type { Gate } from '../fakeTransport.js'
-import { createRandom, orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
+import { orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
+import { createRandom } from '../random.js'
 import type { Running } from '../fixtures.js'
 
 /*

@@ -3,7 +3,7 @@ import { createRetryPolicy, hintOfOutcome } from '../../src/consumer/retryPolicy
 import type { RetryOptions, Verdict } from '../../src/consumer/retryPolicy.js'
 import { ConfigurationError, EnvelopeValidationError, NonRetryableError, PublishError } from '../../src/errors.js'
 import { retryAfter } from '../../src/index.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 
 const judge = (options: RetryOptions, attempt: number, error: unknown = new Error('no'), hintMs?: number): Verdict =>
   createRetryPolicy(options).judge({ error, attempt, hintMs })

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { deadLetter, discard, NonRetryableError, on, onBatch, PublishError, retryAfter } from '../../src/index.js'
 import type { ConsumerOptions, HandlerResult } from '../../src/index.js'
-import { createRandom, orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
+import { orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
+import { createRandom } from '../random.js'
 import { never } from '../fakeTransport.js'
 
 /*

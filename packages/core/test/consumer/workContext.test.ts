@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { on, onBatch, PublishError } from '../../src/index.js'
 import type { Handler, HandlerContext } from '../../src/index.js'
 import { deriveId } from '../../src/ids.js'
-import { envelopeOf, messageOf, orderPaid, orderPlaced, rejectionCode, startConsumer } from '../fixtures.js'
+import { envelopeOf, messageOf, orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
+import { rejectionCode } from '../rejections.js'
 import type { Order, Running } from '../fixtures.js'
 
 const consuming = (handler: Handler<Order>): Promise<Running> =>

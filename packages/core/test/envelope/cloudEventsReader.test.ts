@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { binaryMode, structuredMode } from '../../src/index.js'
 import type { Codec, Envelope, RawMessage, WireContext } from '../../src/index.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
-import { headersOf, thrownCode } from '../fixtures.js'
+import { headersOf } from '../fixtures.js'
+import { thrownCode } from '../rejections.js'
 
 const context: WireContext = { limits: { maxBodyBytes: 1_000_000, maxDepth: 64 }, binaryPrefix: 'ce_' }
 const json = 'application/cloudevents+json'

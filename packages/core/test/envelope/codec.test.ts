@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { jsonCodec, toJson } from '../../src/envelope/codec.js'
-import { createRandom, thrown, thrownCode } from '../fixtures.js'
+import { createRandom } from '../random.js'
+import { thrown, thrownCode } from '../rejections.js'
 
 const cycle = (): unknown => {
   const value: Record<string, unknown> = {}

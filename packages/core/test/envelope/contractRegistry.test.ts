@@ -3,7 +3,8 @@ import type { Contract, EventContract } from '@posthorn/contracts'
 import { describe, expect, it } from 'vitest'
 import { createContractRegistry } from '../../src/envelope/contractRegistry.js'
 import type { ContractRegistry, ContractRegistryOptions } from '../../src/envelope/contractRegistry.js'
-import { createRecordingLogger, thrown, thrownCode } from '../fixtures.js'
+import { createRecordingLogger } from '../fixtures.js'
+import { thrown, thrownCode } from '../rejections.js'
 import type { RecordingLogger } from '../fixtures.js'
 
 type Unsafe = ContractRegistryOptions['unsafeSchemas']

@@ -5,7 +5,8 @@ import { requireSchema } from '../../src/envelope/ajvSetup.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
 import { EnvelopeValidationError } from '../../src/errors.js'
 import { makePublisher } from '../../src/publisher/publisher.js'
-import { createTestKit, orderPlaced, rejectionCode, thrown } from '../fixtures.js'
+import { createTestKit, orderPlaced } from '../fixtures.js'
+import { rejectionCode, thrown } from '../rejections.js'
 
 const validate = createEnvelopeValidator()
 const base: Envelope = { specversion: '1.0', id: '1', source: '/s', type: 't' }

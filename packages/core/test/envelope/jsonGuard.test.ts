@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { checkDepth, checkSize, decodeText, parseJson } from '../../src/envelope/jsonGuard.js'
 import { structuredMode } from '../../src/envelope/structuredMode.js'
-import { thrown, thrownCode } from '../fixtures.js'
+import { thrown, thrownCode } from '../rejections.js'
 
 const bytes = (...parts: (string | number[])[]): Buffer =>
   Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.from(part))))

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { binaryMode, jsonCodec, structuredMode } from '../../src/index.js'
 import type { Codec, RawMessage, WireContext, WireFormat } from '../../src/index.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
-import { createRandom, headersOf, thrownCode } from '../fixtures.js'
+import { headersOf } from '../fixtures.js'
+import { createRandom } from '../random.js'
+import { thrownCode } from '../rejections.js'
 
 /** Bytes that JSON cannot say: reversed, so that reading them as something else is noticed. */
 const reversed: Codec = {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { on, plainJson } from '../../src/index.js'
 import type { Envelope, PlainJsonOptions, RawMessage, WireContext } from '../../src/index.js'
-import { envelopeOf, headersOf, orderPlaced, startConsumer, thrownCode } from '../fixtures.js'
+import { envelopeOf, headersOf, orderPlaced, startConsumer } from '../fixtures.js'
+import { thrownCode } from '../rejections.js'
 
 const context: WireContext = { limits: { maxBodyBytes: 200, maxDepth: 3 }, binaryPrefix: 'ce_' }
 const base: Envelope = { specversion: '1.0', id: 'e-1', source: '/shop', type: 't' }

@@ -1,7 +1,8 @@
 import { createMemory, createMemoryBroker, createVirtualClock } from '@posthorn/memory'
 import { expect, it } from 'vitest'
 import { createService, silentLogger } from '../../src/index.js'
-import { orderPlaced, rejection } from '../fixtures.js'
+import { orderPlaced } from '../fixtures.js'
+import { rejection } from '../rejections.js'
 
 it('names the address, the state and the next step when the broker is away until the deadline', async () => {
   const clock = createVirtualClock()

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { defineEvent } from '../../src/index.js'
 import type { PublishResult } from '../../src/index.js'
-import { anything, envelopeOf, orderPlaced, rejection, rejectionCode } from '../fixtures.js'
+import { anything, envelopeOf, orderPlaced } from '../fixtures.js'
+import { rejection, rejectionCode } from '../rejections.js'
 import { createBench } from '../publisherBench.js'
 
 describe('invalid messages', () => {

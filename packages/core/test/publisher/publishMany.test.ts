@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Receipt } from '../../src/ports.js'
 import { createGate } from '../fakeTransport.js'
 import type { Gate } from '../fakeTransport.js'
-import { orderPlaced, rejection, rejectionCode } from '../fixtures.js'
+import { orderPlaced } from '../fixtures.js'
+import { rejection, rejectionCode } from '../rejections.js'
 import { createBench, refusal } from '../publisherBench.js'
 
 describe('publishMany', () => {

@@ -3,7 +3,8 @@ import type { Receipt } from '../../src/ports.js'
 import type { PublisherSettings } from '../../src/publisher/publisherOptions.js'
 import { createGate, never } from '../fakeTransport.js'
 import type { Gate } from '../fakeTransport.js'
-import { chargeCard, isSettled, orderPlaced, rejection, rejectionCode } from '../fixtures.js'
+import { chargeCard, orderPlaced } from '../fixtures.js'
+import { isSettled, rejection, rejectionCode } from '../rejections.js'
 import { createBench, refusal } from '../publisherBench.js'
 
 it('resolves only when the broker has confirmed, with id and routed', async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createDeadlines } from '../../src/deadlines.js'
 import { createWindow } from '../../src/publisher/window.js'
 import type { Window } from '../../src/publisher/window.js'
-import { createRandom } from '../fixtures.js'
+import { createRandom } from '../random.js'
 
 interface Bench {
   readonly window: Window

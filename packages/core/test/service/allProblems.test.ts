@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { createService, on, onBatch } from '../../src/index.js'
 import type { ConsumerOptions } from '../../src/index.js'
 import { createFakeTransport } from '../fakeTransport.js'
-import { createRandom, orderPaid, orderPlaced, problemsOf } from '../fixtures.js'
+import { orderPaid, orderPlaced } from '../fixtures.js'
+import { createRandom } from '../random.js'
+import { problemsOf } from '../rejections.js'
 import { createBench } from '../serviceBench.js'
 
 /** One mistake in otherwise good options, and what the problem must name. */

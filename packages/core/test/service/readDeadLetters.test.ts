@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { never } from '../fakeTransport.js'
-import { isSettled, messageOf, orderPlaced } from '../fixtures.js'
+import { messageOf, orderPlaced } from '../fixtures.js'
+import { isSettled } from '../rejections.js'
 import { createBench } from '../serviceBench.js'
 
 describe('reading dead letters', () => {

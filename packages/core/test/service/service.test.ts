@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { on } from '../../src/index.js'
 import { createGate, never } from '../fakeTransport.js'
-import { isSettled, messageOf, orderPlaced, rejectionCode, thrownCode } from '../fixtures.js'
+import { messageOf, orderPlaced } from '../fixtures.js'
+import { isSettled, rejectionCode, thrownCode } from '../rejections.js'
 import { createBench, handlers } from '../serviceBench.js'
 
 describe('calls at the wrong time', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createService, on, onBatch } from '../../src/index.js'
 import { createFakeTransport } from '../fakeTransport.js'
-import { chargeCard, messageOf, orderPaid, orderPlaced, problemsOf } from '../fixtures.js'
+import { chargeCard, messageOf, orderPaid, orderPlaced } from '../fixtures.js'
+import { problemsOf } from '../rejections.js'
 import { createBench, handlers } from '../serviceBench.js'
 
 describe('set-ups that cannot work', () => {

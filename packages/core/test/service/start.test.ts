@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ConnectionError, on, TopologyError } from '../../src/index.js'
 import { createGate, never } from '../fakeTransport.js'
-import { chargeCard, isSettled, messageOf, orderPlaced, rejection, rejectionCode } from '../fixtures.js'
+import { chargeCard, messageOf, orderPlaced } from '../fixtures.js'
+import { isSettled, rejection, rejectionCode } from '../rejections.js'
 import { createBench, handlers, unreachable } from '../serviceBench.js'
 
 describe('start', () => {
