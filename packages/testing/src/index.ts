@@ -1,6 +1,7 @@
 /* The door for authors of tests. */
 export { conformanceCases } from './conformance/conformanceCases.js'
-export type { ConformanceCase, ConformanceSetup, ConformanceTiming, Leftovers } from './conformance/conformanceCase.js'
+export type { ConformanceSetup, ConformanceTiming, Leftovers } from './conformance/conformanceSetup.js'
+export type { ConformanceCase } from './conformance/conformanceCase.js'
 export type { Published } from './harness/capture.js'
 export { createHarness, createHarnessOf } from './harness/harness.js'
 export type { AppHarness, AppsHarness, Harness, HarnessOptions, Surroundings, Testable } from './harness/harness.js'

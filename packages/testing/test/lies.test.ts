@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { conformanceCases } from '../src/conformance/conformanceCases.js'
-import type { ConformanceSetup } from '../src/conformance/conformanceCase.js'
+import type { ConformanceSetup } from '../src/conformance/conformanceSetup.js'
 import { allLies, lyingTransport } from '../src/lies/lyingTransport.js'
 import type { Lie } from '../src/lies/lyingTransport.js'
 import { memorySetup } from './memorySetup.js'

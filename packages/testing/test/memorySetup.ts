@@ -1,6 +1,6 @@
 import type { Transport } from '@posthorn/core/adapter'
 import { createMemory, createMemoryBroker } from '@posthorn/memory'
-import type { ConformanceSetup, ConformanceTiming } from '../src/conformance/conformanceCase.js'
+import type { ConformanceSetup, ConformanceTiming } from '../src/conformance/conformanceSetup.js'
 
 /** The suite on memory, each transport as `decorate` makes it. */
 export function memorySetup(

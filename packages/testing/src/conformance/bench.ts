@@ -19,7 +19,7 @@ import { createProbe } from '../probes/probe.js'
 import type { Probe } from '../probes/probe.js'
 import { createUnits } from './benchUnits.js'
 import type { BenchUnits } from './benchUnits.js'
-import type { ConformanceSetup, ConformanceTiming } from './conformanceCase.js'
+import type { ConformanceSetup, ConformanceTiming } from './conformanceSetup.js'
 import { contractsFor } from './messages.js'
 import type { CaseContracts, Note } from './messages.js'
 

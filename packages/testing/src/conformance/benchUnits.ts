@@ -2,7 +2,7 @@ import type { Contract } from '@posthorn/contracts'
 import { createService, silentLogger, systemClock } from '@posthorn/core'
 import type { Service, ServiceOptions, Transport } from '@posthorn/core'
 import type { Subscription } from '@posthorn/core/adapter'
-import type { ConformanceSetup, ConformanceTiming } from './conformanceCase.js'
+import type { ConformanceSetup, ConformanceTiming } from './conformanceSetup.js'
 
 /** Something that a case lets happen when it wants to. */
 export interface Gate {

@@ -1,7 +1,7 @@
 import type { Transport } from '@posthorn/core/adapter'
 import { describe, expect, it, test } from 'vitest'
 import { conformanceCases, promises } from '../../src/conformance/conformanceCases.js'
-import type { ConformanceSetup } from '../../src/conformance/conformanceCase.js'
+import type { ConformanceSetup } from '../../src/conformance/conformanceSetup.js'
 import { memorySetup } from '../memorySetup.js'
 
 const poor = { routed: false, ordered: false, countsRedeliveries: false, maxHoldMs: 1_000 }
