@@ -118,7 +118,8 @@ const consumerRules: Readonly<Record<keyof ConsumerOptions, OptionRule>> = {
   middleware: listOf(callable),
 }
 
-const maxDelayMs = 86_400_000
+/** The longest rung, and so the longest wait that a copy of ours can ask for: a day. */
+export const maxDelayMs = 86_400_000
 const retryRules: Readonly<Record<keyof RetryOptions, OptionRule>> = {
   delaysMs: listOf(wholeNumber(0, maxDelayMs)),
   maxRetryAfterMs: wholeNumber(0, maxDelayMs),

@@ -2,6 +2,7 @@ import type { Envelope } from '@posthorn/contracts'
 import { SerializationError, codeOf } from '../errors.js'
 import type { RawMessage } from '../envelope/wireFormat.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { maxDelayMs } from './consumerOptions.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import { copyHeader, countHeader } from './copyHeaders.js'
 import type { DeadLetterReason } from './copyHeaders.js'
@@ -77,8 +78,10 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
       return dead('crashLoop', `${item.delivery.brokerRedeliveries} deliveries ended without an answer`)
     }
     const notBeforeMs = countHeader(headers, copyHeader.notBefore, 15)
-    if (notBeforeMs !== undefined && notBeforeMs > clock.now()) {
-      return { kind: 'wait', notBeforeMs, remainingMs: notBeforeMs - clock.now() }
+    const remainingMs = (notBeforeMs ?? 0) - clock.now()
+    // Beyond what we ever ask for, a stranger wrote it: such a message would go from rung to rung for ever, uncounted.
+    if (notBeforeMs !== undefined && remainingMs > 0 && remainingMs <= maxDelayMs) {
+      return { kind: 'wait', notBeforeMs, remainingMs }
     }
     checkData(item)
     return handle

@@ -30,8 +30,8 @@ export function toJson(value: unknown): string {
     throw unserializable('it has a cycle or a BigInt, or a toJSON that throws')
   }
   if (json === undefined) throw unserializable('the value has no JSON form')
-  // Whatever JSON cannot say comes out as null: without a null there is nothing to look for.
-  if (json.includes('null')) refuseLossy(value)
+  // Whatever JSON cannot say comes out as null or {}: without one there is nothing to look for.
+  if (json.includes('null') || json.includes('{}')) refuseLossy(value)
   if (mayNameProto(json)) refuseProto(JSON.parse(json))
   return json
 }
@@ -49,9 +49,14 @@ function refuseLossy(value: unknown): void {
   } else if (typeof value === 'object' && value !== null) {
     if ('toJSON' in value && typeof value.toJSON === 'function')
       return refuseLossyForm(value, value.toJSON('') as unknown)
+    if (shownEmpty.some((kind) => value instanceof kind))
+      throw unserializable('a Map, Set, Promise or Error is no data')
     for (const child of Object.values(value)) refuseLossy(child)
   }
 }
+
+/** What is in these is no property of theirs; a Promise is a forgotten await. */
+const shownEmpty = [Map, Set, WeakMap, WeakSet, Promise, Error, RegExp, ArrayBuffer]
 
 /** What an object says of itself: an invalid Date says null. */
 function refuseLossyForm(value: object, form: unknown): void {

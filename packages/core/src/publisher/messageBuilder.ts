@@ -7,7 +7,10 @@ import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
 
 /** Options of one message, beyond what its contract says. */
 export interface MessageOptions extends EnvelopeOptions {
-  /** Broker headers for this hop; consumers see them in `context.headers`, dead letters keep them. */
+  /**
+   * Broker headers for this hop; consumers see them in `context.headers`, dead letters keep them. Those that Posthorn,
+   * CloudEvents or a broker's dead-lettering wrote are left out, so that a handler may hand its `context.headers` on.
+   */
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -39,7 +42,7 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       const trace = captureTrace?.()
       const defaults = { source: kit.source, id: options.id ?? kit.newId(), nowIso: now(), trace }
       const envelope = buildEnvelope(contract, data, { options, defaults })
-      let headers = options.headers
+      let headers = options.headers && ownHeaders(options.headers)
       if (trace?.traceparent !== undefined || decorators !== undefined) {
         headers = { ...headers, ...trace }
         for (const decorate of decorators ?? []) decorate({ contract, envelope, headers })
@@ -54,6 +57,14 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       return partitionkey === undefined ? message : { ...message, partitionKey: partitionkey }
     },
   }
+}
+
+const notOwn =
+  /^(?:posthorn-|ce[_-]|cloudevents[_:]|x-death|x-(?:first|last)-death-|x-delivery-count|x-acquired-count)/i
+
+/** Attempts, deadlines and attributes of another message would be taken for this one's. */
+function ownHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !notOwn.test(name)))
 }
 
 /** AMQP closes the channel over an Infinity, and Kafka's client throws over undefined: only strings get there. */

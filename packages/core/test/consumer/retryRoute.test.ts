@@ -103,6 +103,18 @@ describe('not before', () => {
     expect(seen.map((context) => context.attempt)).toEqual([3])
   })
 
+  it('waits for a day at most: what is further off was not written by us, and would go round for ever', async () => {
+    const seen: HandlerContext[] = []
+    const running = await startConsumer(fails({ retry: { delaysMs: [1_000] } }, seen))
+    const day = running.clock.now() + 86_400_000
+    running.order('o-1', { headers: { 'posthorn-not-before': String(day) } })
+    running.order('o-2', { headers: { 'posthorn-not-before': String(day + 1) } })
+    running.order('o-3', { headers: { 'posthorn-not-before': String(running.clock.now() * 1_000) } })
+    await running.settle()
+    expect(running.consumer.health()).toMatchObject({ forwarded: 1, retried: 2 })
+    expect(seen).toHaveLength(2)
+  })
+
   it('ignores a header that is no number', async () => {
     const seen: HandlerContext[] = []
     const running = await startConsumer(fails({ retry: { delaysMs: [] } }, seen))

@@ -23,6 +23,11 @@ describe('data without a faithful JSON form is refused', () => {
     'undefined alone': undefined,
     'a function alone': () => 1,
     'an invalid Date': { at: new Date(Number.NaN) },
+    'a Map': { prices: new Map([['a', 1]]) },
+    'a Set in a list': [new Set([1])],
+    'a Promise, for want of an await': { total: Promise.resolve(1) },
+    'an Error': { reason: new Error('x') },
+    'a Map from toJSON': { toJSON: () => new Map() },
     'a toJSON that gives NaN': { amount: { toJSON: () => Number.NaN } },
   }
   for (const [what, value] of Object.entries(lossy)) {
@@ -46,12 +51,18 @@ describe('data with one is not', () => {
       absent: undefined,
       text: 'null __proto__ \ud800 \u0000',
       list: [null],
+      empty: {},
+      instance: new (class Empty {})(),
+      mapLike: Object.assign(new Map(), { toJSON: () => ({}) }),
     }
     expect(JSON.parse(toJson(value))).toEqual({
       nothing: null,
       at: '1970-01-01T00:00:00.000Z',
       text: 'null __proto__ \ud800 \u0000',
       list: [null],
+      empty: {},
+      instance: {},
+      mapLike: {},
     })
   })
 

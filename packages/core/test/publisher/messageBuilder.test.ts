@@ -104,6 +104,28 @@ describe('building', () => {
     expect(sent?.target).toEqual({ destination: 'orders' })
   })
 
+  it('leaves out headers that say something of another message, so that a handler can hand its own on', async () => {
+    const own = { tenant: 'acme', 'x-request-id': 'r-1', certificate: 'x' }
+    const others = [
+      'posthorn-attempt',
+      'posthorn-not-before',
+      'Posthorn-Wire',
+      'ce_expirytime',
+      'ce-id',
+      'cloudEvents_subject',
+      'cloudEvents:sequence',
+      'x-death',
+      'x-first-death-reason',
+      'x-last-death-queue',
+      'x-delivery-count',
+      'x-acquired-count',
+    ]
+    const { publisher, transport } = createBench()
+    const headers = { ...own, ...Object.fromEntries(others.map((name) => [name, '7'])) }
+    await publisher.publish(orderPlaced, { orderId: 'o-1' }, { headers })
+    expect(transport.sent[0]?.message.headers).toStrictEqual(own)
+  })
+
   it('puts the trace into the extension and the hop’s header, and only strings into headers', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     const { publisher, transport } = createBench({
