@@ -65,15 +65,16 @@ export function createHandOff(parts: HandOffParts): HandOff {
     if (stopped) return
     const nowMs = parts.clock.now()
     const deliveries = takeTurns(nowMs)
-    wakeAt(hasRoom() ? nextDueMs() : Infinity, nowMs)
+    wakeAt(hasRoom() ? nextDueMs(nowMs) : Infinity, nowMs)
     if (deliveries.length === 0) return
     parts.onTaken()
     parts.onDeliveries(deliveries)
   }
 
-  function nextDueMs(): number {
+  /** What is due already waits for something else than time: it must not hide what time will wake. */
+  function nextDueMs(nowMs: number): number {
     let dueMs = Infinity
-    for (const queue of queues) dueMs = Math.min(dueMs, queue.dueAtMs ?? Infinity)
+    for (const { dueAtMs = Infinity } of queues) if (dueAtMs > nowMs && dueAtMs < dueMs) dueMs = dueAtMs
     return dueMs
   }
 

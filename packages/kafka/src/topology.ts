@@ -75,7 +75,8 @@ export function createTopology(driver: KafkaDriver, settings: Settings, clock: C
   function failure(topic: string, { error, late }: { error: unknown; late: boolean }, options: SendOptions): Error {
     if (options.signal?.aborted === true) return endedError(settings.brokers, "the caller's signal fired")
     const kind = error instanceof DriverError ? error.kind : undefined
-    if (late || kind === 'authentication') return connectError(settings.brokers, error)
+    // A broker that went away says nothing about the topic.
+    if (late || kind === 'authentication' || isPassing(error)) return connectError(settings.brokers, error)
     return cannotCreateError(topic, error)
   }
 

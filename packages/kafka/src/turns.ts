@@ -18,10 +18,10 @@ export function createTurns(clock: Clock): Turns {
   function next(): void {
     timer?.cancel()
     current = undefined
-    const first = waiting.entries().next().value
-    if (first === undefined) return
-    waiting.delete(first[0])
-    first[1]()
+    // All of them: the first may have nothing to try any more, and nobody else would wake the others.
+    const woken = [...waiting.values()]
+    waiting.clear()
+    for (const onTurn of woken) onTurn()
   }
 
   return {

@@ -1,5 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { AnySchemaObject, ErrorObject, Options } from 'ajv/dist/2020.js'
+import { envelopeSchema } from '@posthorn/schemas'
 import addFormatsModule from 'ajv-formats'
 import type { ValidationIssue } from '../errors.js'
 
@@ -19,6 +20,8 @@ const ajvOptions: Options = {
   // Never: $data (CVE-2025-69873), loadSchema (SSRF), useDefaults, coerceTypes (they change the data).
 }
 
+const rfc3339 = new RegExp(envelopeSchema.properties.time.pattern)
+
 /**
  * An ajv for JSON Schema 2020-12 that validates and never changes what it is given. It takes schemas for valid: ask
  * `requireSchema` before.
@@ -26,6 +29,8 @@ const ajvOptions: Options = {
 export function createAjv(): Ajv2020 {
   const ajv = new Ajv2020(ajvOptions)
   addFormats(ajv)
+  // RFC 3339 as the envelope has it: the format of ajv-formats also takes a space for the T and "+01".
+  ajv.addFormat('date-time', rfc3339)
   return ajv
 }
 
