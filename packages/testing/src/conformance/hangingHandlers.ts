@@ -15,6 +15,7 @@ export const hangingHandlers: PromiseDefinition = promise('hangingHandlers', [
       const { service, consumer } = await bench.group('billing', options)
       for (const n of [0, 1]) await service.publish(bench.noted, { n })
       const [first] = await hanging.waitForCount(1)
+      await bench.counted(consumer, { inFlight: 2 })
       const began = performance.now()
       await service.stop({ deadlineMs: stopMs })
       const tookMs = performance.now() - began
