@@ -33,6 +33,7 @@ async function discardFrom(url: string, { destinations, subscriptions }: Leftove
     ...rungsMs.map((delayMs) => resourceNames.retry(destination, group, delayMs)),
   ])
   for (const queue of new Set(queues)) await channel.deleteQueue(queue)
-  for (const exchange of destinations) await channel.deleteExchange(exchange)
+  const exchanges = [...destinations, ...subscriptions.map(({ destination }) => destination)]
+  for (const exchange of new Set(exchanges)) await channel.deleteExchange(exchange)
   await connection.close()
 }

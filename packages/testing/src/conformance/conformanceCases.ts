@@ -5,6 +5,7 @@ import { createBench } from './bench.js'
 import { bodySize } from './bodySize.js'
 import { boundedBytes } from './boundedBytes.js'
 import { boundedCount } from './boundedCount.js'
+import { burst } from './burst.js'
 import { competingServices } from './competingServices.js'
 import { completedOnce } from './completedOnce.js'
 import { confirmedPublish } from './confirmedPublish.js'
@@ -25,6 +26,7 @@ import { handlerTimeout } from './handlerTimeout.js'
 import { hangingHandlers } from './hangingHandlers.js'
 import { heldKeys } from './heldKeys.js'
 import { invalidArrivals } from './invalidArrivals.js'
+import { longestNames } from './longestNames.js'
 import { mustRoute } from './mustRoute.js'
 import { noData } from './noData.js'
 import { orderAcrossServices } from './orderAcrossServices.js'
@@ -62,6 +64,8 @@ export const promises: readonly PromiseDefinition[] = [
   publishEnds,
   unreachable,
   bodySize,
+  burst,
+  longestNames,
   wireModes,
   noData,
   groups,
