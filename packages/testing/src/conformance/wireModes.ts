@@ -16,7 +16,7 @@ export const wireModes: PromiseDefinition = promise('wireModes', [
         correlationId: 'c-1',
         sequence: '7',
         dataref: 'https://example.com/d',
-        headers: { 'x-shard': '7' },
+        headers: odd,
       }
       for (const wireFormat of [structuredMode(), binaryMode()]) {
         const service = await bench.publisher({ wireFormat, captureTrace: () => trace })
@@ -29,11 +29,15 @@ export const wireModes: PromiseDefinition = promise('wireModes', [
       assert.deepEqual(new Set([first, second]), new Set([undefined, 'application/json']))
       assert.deepEqual({ ...structured, ...expected }, { ...structured })
       for (const { headers } of [one!, other!]) {
-        assert.deepEqual([headers['x-shard'], headers['traceparent']], ['7', trace.traceparent])
+        const passed = Object.keys(odd).map((name) => headers[name])
+        assert.deepEqual([...passed, headers['traceparent']], [...Object.values(odd), trace.traceparent])
       }
     },
   },
 ])
+
+/** Headers that a broker or its client could take for its own, or could not carry. */
+const odd = { 'x-shard': '7', 'X-Größe': 'schön ✓', id: 'not-the-id', type: 'not-the-type', 'x-empty': '' }
 
 const expected = {
   specversion: '1.0',
