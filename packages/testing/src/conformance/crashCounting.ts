@@ -17,7 +17,7 @@ export const crashCounting: PromiseDefinition = promise('crashCounting', [
         const { service } = await bench.group('billing', { handlers: [hanging.handler], maxCrashes: 1 })
         if (times === 0) await service.publish(bench.noted, { n: 1 })
         await hanging.waitForCount(1)
-        await service.stop({ deadlineMs: bench.timing.stopMs / 4 })
+        await service.stop({ deadlineMs: bench.timing.stopMs / 2 })
       }
       const probe = bench.seen()
       const { consumer } = await bench.group('billing', { handlers: [probe.handler], maxCrashes: 1 })
