@@ -1,4 +1,5 @@
-import type { Contract } from '@posthorn/contracts'
+import { canonicalSchema } from '@posthorn/contracts'
+import type { Contract, JsonSchema } from '@posthorn/contracts'
 import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
 import type { Logger } from '../logger.js'
@@ -32,7 +33,7 @@ export interface ContractRegistryOptions {
 export function createContractRegistry({ unsafeSchemas, logger }: ContractRegistryOptions): ContractRegistry {
   const byContract = new WeakMap<Contract, Entry>()
   const byType = new Map<string, Entry>()
-  const ajv = createAjv()
+  const compileOnce = createSchemaCompiler()
 
   function enter(contract: Contract): Entry {
     if (typeof contract?.identity !== 'string') return { contract, problems: [noContract] }
@@ -57,7 +58,7 @@ export function createContractRegistry({ unsafeSchemas, logger }: ContractRegist
       return { contract, problems: [`contract ${contract.type}: an $async schema cannot be used; remove $async`] }
     }
     try {
-      return { contract, problems: [], validate: dataValidator(contract.type, compileSchema(ajv, contract)) }
+      return { contract, problems: [], validate: dataValidator(contract.type, compileOnce(contract)) }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       return { contract, problems: [`contract ${contract.type}: the schema does not compile: ${reason}`] }
@@ -92,8 +93,25 @@ function sameOrConflict(known: Entry, contract: Contract): Entry {
   return problems.length === 0 ? known : { contract, problems }
 }
 
+/**
+ * Compiles each schema once: contracts whose schemas are equal share the validator, which the engine then optimizes
+ * once (200 copies of one cost 1.6 times as much per message).
+ */
+function createSchemaCompiler(): (contract: Contract) => ValidateFunction {
+  const ajv = createAjv()
+  const compiled = new Map<string, ValidateFunction>()
+  return ({ schema }) => {
+    const canonical = canonicalSchema(schema)
+    const known = compiled.get(canonical)
+    if (known !== undefined) return known
+    const validate = compileAlone(ajv, schema)
+    compiled.set(canonical, validate)
+    return validate
+  }
+}
+
 /** Every schema stands alone: its `$id` is free again afterwards, and none refers to another by chance of the order. */
-function compileSchema(ajv: Ajv2020, { schema }: Contract): ValidateFunction {
+function compileAlone(ajv: Ajv2020, schema: JsonSchema): ValidateFunction {
   requireSchema(schema)
   const id = schema['$id']
   if (typeof id === 'string' && ajv.getSchema(id) !== undefined) throw new Error(`${id} is an id of JSON Schema itself`)
