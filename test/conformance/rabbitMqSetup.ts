@@ -5,13 +5,14 @@ import { connect } from 'amqplib'
 import { addressFrom } from './addressFrom.js'
 
 /** The suite on the RabbitMQ of the environment. */
-export function rabbitMqSetup(): ConformanceSetup {
+export async function rabbitMqSetup(): Promise<ConformanceSetup> {
   const urls = addressFrom('POSTHORN_RABBITMQ_URL').split(',')
   const { maxHoldMs, maxBodyBytes } = createRabbitMq({ urls }).capabilities
   return {
     createTransport: () => createRabbitMq({ urls }),
     createUnreachableTransport: () => createRabbitMq({ urls: ['amqp://someone:s3cret-word@127.0.0.1:9'] }),
     secret: 's3cret-word',
+    releasesAreCounted: await countsReleases(urls[0] ?? ''),
     capabilities: {
       routed: true,
       ordered: true,
@@ -36,4 +37,13 @@ async function discardFrom(url: string, { destinations, subscriptions }: Leftove
   const exchanges = [...destinations, ...subscriptions.map(({ destination }) => destination)]
   for (const exchange of new Set(exchanges)) await channel.deleteExchange(exchange)
   await connection.close()
+}
+
+/** Since 4.3 the broker tells what was given back from what was lost with its consumer. */
+async function countsReleases(url: string): Promise<boolean> {
+  const connection = await connect(url)
+  const version = String(connection.connection.serverProperties.version)
+  await connection.close()
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < 4 || (major === 4 && minor < 3)
 }

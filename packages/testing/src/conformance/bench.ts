@@ -37,6 +37,8 @@ export interface Bench extends CaseContracts, BenchUnits {
   readonly timing: ConformanceTiming
   readonly capabilities: Capabilities
   readonly secret: string | undefined
+  /** The broker counts releases as if they were crashes. */
+  readonly releasesAreCounted: boolean
   readonly destination: string
   /** A rung in which a message waits while everything else of its case is done. */
   readonly longRungMs: number
@@ -95,6 +97,7 @@ export function createBench(setup: ConformanceSetup): Bench {
     longRungMs: Math.max(timing.rungMs * 5, 300),
     capabilities: setup.capabilities,
     secret: setup.secret,
+    releasesAreCounted: setup.releasesAreCounted ?? false,
     destination,
     second: contractsFor(`${destination}.second`, 'second'),
     unreachable: () => units.transport(setup.createUnreachableTransport),
