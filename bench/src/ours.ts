@@ -1,7 +1,7 @@
 import { createService, on, silentLogger } from '@posthorn/core'
-import type { ConsumerOptions, EventContract, Service, Transport } from '@posthorn/core'
+import type { EventContract, Transport } from '@posthorn/core'
 import { slidingWindow } from './measure.js'
-import type { Contender } from './measure.js'
+import type { InProcessContender } from './measure.js'
 import { makeOrder } from './orderEvent.js'
 import type { Order } from './orderEvent.js'
 
@@ -11,49 +11,24 @@ export interface OurSetUp {
   readonly contract: EventContract<Order>
   /** Publishes under way at once. */
   readonly width: number
-  readonly consumer?: Partial<ConsumerOptions>
+  /** @default 1_000 */
+  readonly keys?: number
 }
 
 const quiet = { source: '/bench', logger: silentLogger }
 
 /** One `publish()` per message, confirmed. */
-export async function ourPublisher({ createTransport, contract, width }: OurSetUp): Promise<Contender> {
+export async function ourPublisher({
+  createTransport,
+  contract,
+  width,
+  keys = 1_000,
+}: OurSetUp): Promise<InProcessContender> {
   const service = createService({ ...quiet, transport: createTransport(), publishes: [contract] })
   await service.start()
   return {
     name: `posthorn publish, window ${width}`,
-    run: (messages) => slidingWindow(messages, width, (index) => service.publish(contract, makeOrder(index, 1000))),
-    close: () => service.stop(),
-  }
-}
-
-/** Consumes what `prepare` has published, from the start of the service to the last message handled. */
-export function ourConsumer(setUp: OurSetUp, group: string): Contender {
-  const { createTransport, contract, width, consumer } = setUp
-  const open = (handler: () => void): Service => {
-    const service = createService({ ...quiet, transport: createTransport() })
-    service.consume(group, { handlers: [on(contract, handler)], maxInFlight: width, ...consumer })
-    return service
-  }
-  let service = open(() => {})
-  return {
-    name: `posthorn consume, at most ${width} in flight`,
-    async prepare(messages) {
-      await service.stop()
-      const publisher = await ourPublisher({ ...setUp, width: 1000 })
-      await publisher.run(messages)
-      await publisher.close()
-    },
-    async run(messages) {
-      let handled = 0
-      await new Promise<void>((resolve, reject) => {
-        service = open(() => {
-          handled += 1
-          if (handled === messages) resolve()
-        })
-        service.start().catch(reject)
-      })
-    },
+    run: (messages) => slidingWindow(messages, width, (index) => service.publish(contract, makeOrder(index, keys))),
     close: () => service.stop(),
   }
 }

@@ -4,14 +4,16 @@ import { connect } from 'amqplib'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import { addressesFrom } from './addresses.js'
 import { createBareWork } from './bareWork.js'
+import { consumerProcess } from './consumerProcess.js'
 import { slidingWindow } from './measure.js'
-import type { Contender, Operation } from './measure.js'
+import type { InProcessContender, Operation } from './measure.js'
 import { makeOrder, orderContract } from './orderEvent.js'
-import { declareGroup, ourConsumer, ourPublisher } from './ours.js'
+import { declareGroup, ourPublisher } from './ours.js'
 import type { OurSetUp } from './ours.js'
+import { declareBare, purge, removeBare, removeGroup } from './rabbitmqQueues.js'
 
 const width = 256
-const quorum = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
+const consumers = { program: 'rabbitmqConsumer.js', warmUpCount: 40_000 }
 
 /** The operations of `npm run bench -- rabbitmq`, on quorum queues; the budgets are those of the project's cost table. */
 export function rabbitMqOperations(): Operation[] {
@@ -43,24 +45,33 @@ export function rabbitMqOperations(): Operation[] {
       budget: { rateRatio: 1.1, cpuRatio: 0.9 },
       async open() {
         const [mine, theirs] = [`bench-${randomUUID()}`, `bench-${randomUUID()}`]
-        const ours: OurSetUp = { createTransport, contract: orderContract(mine), width }
-        await declareGroup(ours, 'billing')
-        const bare = await bareConsumer(await connect(urls[0]!), theirs)
-        const consumer = ourConsumer(ours, 'billing')
-        const close = async (): Promise<void> => {
-          await consumer.close()
-          await removeGroup(urls[0]!, mine, 'billing')
-        }
-        return { bare, ours: { ...consumer, close } }
+        const model = await connect(urls[0]!)
+        const channel = await model.createConfirmChannel()
+        await declareBare(channel, theirs)
+        const bare = consumerProcess({
+          ...consumers,
+          name: `amqplib + ajv, prefetch ${width}`,
+          args: ['bare', theirs],
+          prepare: (messages) => publishBare(channel, theirs, messages),
+          close: () => removeBare(model, channel, theirs),
+        })
+        const set: OurSetUp = { createTransport, contract: orderContract(mine), width }
+        await declareGroup(set, 'billing')
+        const publisher = await ourPublisher(set)
+        const ours = consumerProcess({
+          ...consumers,
+          name: `posthorn consume, at most ${width} in flight`,
+          args: ['ours', mine],
+          prepare: (messages) => publisher.run(messages, () => {}),
+          async close() {
+            await publisher.close()
+            await removeGroup(urls[0]!, mine, 'billing')
+          },
+        })
+        return { bare, ours }
       },
     },
   ]
-}
-
-async function declareBare(channel: ConfirmChannel, name: string): Promise<void> {
-  await channel.assertExchange(name, 'topic', { durable: true })
-  await channel.assertQueue(name, quorum)
-  await channel.bindQueue(name, name, '#')
 }
 
 async function publishBare(channel: ConfirmChannel, name: string, messages: number): Promise<void> {
@@ -76,7 +87,8 @@ async function publishBare(channel: ConfirmChannel, name: string, messages: numb
   })
 }
 
-async function barePublisher(model: ChannelModel, name: string): Promise<Contender> {
+/** By hand, with confirms; its queue and connection go when it is closed. */
+export async function barePublisher(model: ChannelModel, name: string): Promise<InProcessContender> {
   const channel = await model.createConfirmChannel()
   await declareBare(channel, name)
   return {
@@ -85,52 +97,4 @@ async function barePublisher(model: ChannelModel, name: string): Promise<Contend
     run: (messages) => publishBare(channel, name, messages),
     close: () => removeBare(model, channel, name),
   }
-}
-
-async function bareConsumer(model: ChannelModel, name: string): Promise<Contender> {
-  const channel = await model.createConfirmChannel()
-  await declareBare(channel, name)
-  const work = createBareWork()
-  return {
-    name: `amqplib + ajv, prefetch ${width}`,
-    prepare: (messages) => publishBare(channel, name, messages),
-    async run(messages) {
-      const consuming = await model.createChannel()
-      await consuming.prefetch(width)
-      let handled = 0
-      await new Promise<void>((resolve, reject) => {
-        const onMessage = (message: { content: Buffer } | null): void => {
-          if (message === null) return reject(new Error('the broker cancelled the consumer'))
-          work.decode(message.content)
-          consuming.ack(message as never)
-          handled += 1
-          if (handled === messages) resolve()
-        }
-        consuming.consume(name, onMessage as never).catch(reject)
-      })
-      await consuming.close()
-    },
-    close: () => removeBare(model, channel, name),
-  }
-}
-
-async function purge(model: ChannelModel, queue: string): Promise<void> {
-  const channel = await model.createChannel()
-  await channel.purgeQueue(queue)
-  await channel.close()
-}
-
-async function removeBare(model: ChannelModel, channel: ConfirmChannel, name: string): Promise<void> {
-  await channel.deleteQueue(name)
-  await channel.deleteExchange(name)
-  await model.close()
-}
-
-async function removeGroup(url: string, destination: string, group: string): Promise<void> {
-  const model = await connect(url)
-  const channel = await model.createChannel()
-  const rungs = ['', '.dead', '.retry.1000', '.retry.5000', '.retry.30000']
-  for (const rung of rungs) await channel.deleteQueue(`${destination}.${group}${rung}`)
-  await channel.deleteExchange(destination)
-  await model.close()
 }

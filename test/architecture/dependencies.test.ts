@@ -12,7 +12,11 @@ const allowedThirdParty: Readonly<Record<string, readonly string[]>> = {
   core: ['ajv', 'ajv-formats', 'pino', 'safe-regex2'],
   memory: [],
   rabbitmq: ['amqplib'],
-  kafka: ['kafkajs'],
+  kafka: ['kafkajs', '@platformatic/kafka'],
+  opentelemetry: ['@opentelemetry/api'],
+  monitoring: ['@opentelemetry/api', '@opentelemetry/exporter-prometheus', '@opentelemetry/sdk-metrics'],
+  outbox: [],
+  postgres: ['pg', '@electric-sql/pglite', 'drizzle-orm', 'kysely'],
   testing: [],
 }
 
@@ -44,6 +48,14 @@ describe('the dependency picture', () => {
     expect(wrong).toEqual([])
   })
 
+  test('OpenTelemetry is a choice of the service: its package knows the core only, and no package knows it', () => {
+    const own = sources.filter(({ layer }) => layer === 'opentelemetry').flatMap(({ imports }) => imports)
+    const packages = new Set(own.filter((specifier) => specifier.startsWith('@posthorn/')).map(packageOf))
+    expect([...packages]).toEqual(['@posthorn/core'])
+    const users = sources.filter(({ imports }) => imports.includes('@posthorn/opentelemetry'))
+    expect(users.map(({ path }) => path)).toEqual([])
+  })
+
   test('adapters use the door of the core that is made for them', () => {
     const wrong = sources
       .filter(({ layer, imports }) => adapters.includes(layer) && imports.includes('@posthorn/core'))
@@ -55,14 +67,37 @@ describe('the dependency picture', () => {
     const wrong = sources.flatMap(({ path, layer, imports }) => {
       const manifest = JSON.parse(readFileSync(join(root, 'packages', layer, 'package.json'), 'utf8')) as {
         dependencies?: Record<string, string>
+        peerDependencies?: Record<string, string>
       }
+      const declared = { ...manifest.dependencies, ...manifest.peerDependencies }
       return imports
         .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
         .map(packageOf)
-        .filter((name) => manifest.dependencies?.[name] === undefined || !isAllowed(layer, name))
+        .filter((name) => declared[name] === undefined || !isAllowed(layer, name))
         .map((name) => `${path} imports ${name}`)
     })
     expect(wrong).toEqual([])
+  })
+
+  test('a Kafka client is imported by the folder of its driver only', () => {
+    const folders = { kafkajs: 'kafkajs', '@platformatic/kafka': 'platformatic' }
+    const wrong = sources.flatMap(({ path, imports }) =>
+      Object.entries(folders)
+        .filter(([client, folder]) => {
+          const isInside = path.startsWith(`packages/kafka/src/driver/${folder}/`)
+          return !isInside && imports.some((specifier) => packageOf(specifier) === client)
+        })
+        .map(([client]) => `${path} imports ${client}`),
+    )
+    expect(wrong).toEqual([])
+    const isDriver = /^packages\/kafka\/src\/driver\/[^/]+\//
+    const outside = sources.filter(
+      ({ path, imports }) =>
+        !isDriver.test(path) &&
+        imports.some((specifier) => specifier.startsWith('.') && isDriver.test(resolveImport(path, specifier))),
+    )
+    // The one place where the client is chosen.
+    expect(outside.map(({ path }) => path)).toEqual(['packages/kafka/src/driver/chooseDriver.ts'])
   })
 
   test('contracts and core touch no network, files, broker client, database or OpenTelemetry', () => {

@@ -6,7 +6,19 @@ import { fileURLToPath } from 'node:url'
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The published packages in the order of the dependency picture: each may use those before it only. */
-export const layers = ['schemas', 'contracts', 'core', 'memory', 'rabbitmq', 'kafka', 'testing'] as const
+export const layers = [
+  'schemas',
+  'contracts',
+  'core',
+  'memory',
+  'rabbitmq',
+  'kafka',
+  'opentelemetry',
+  'monitoring',
+  'outbox',
+  'postgres',
+  'testing',
+] as const
 
 /** A source file and what it imports. */
 export interface Source {

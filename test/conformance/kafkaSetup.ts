@@ -4,13 +4,13 @@ import { Kafka, logLevel } from 'kafkajs'
 import { addressFrom } from './addressFrom.js'
 
 /** The suite on the Kafka of the environment; few partitions, since each one costs the broker memory. */
-export function kafkaSetup(): ConformanceSetup {
+export function kafkaSetup(driver: 'kafkajs' | 'platformatic'): ConformanceSetup {
   const brokers = addressFrom('POSTHORN_KAFKA_BROKERS').split(',')
   const sasl = { mechanism: 'plain', username: 'someone', password: 's3cret-word' } as const
   const { maxBodyBytes } = createKafka({ brokers }).capabilities
   return {
-    createTransport: () => createKafka({ brokers, partitions: 3 }),
-    createUnreachableTransport: () => createKafka({ brokers: ['127.0.0.1:9'], sasl }),
+    createTransport: () => createKafka({ brokers, driver, partitions: 3 }),
+    createUnreachableTransport: () => createKafka({ brokers: ['127.0.0.1:9'], driver, sasl }),
     secret: 's3cret-word',
     capabilities: {
       routed: false,

@@ -20,7 +20,7 @@ test('the page and the table of codes say the same, in both directions and in on
 
 test('every code that any page names is in the table', () => {
   const known = new Set(Object.keys(errorCodes))
-  const others = /^POSTHORN_(PUBLISH_$|RABBITMQ_|KAFKA_|POSTGRES_)/ // "all POSTHORN_PUBLISH_…", and variables of the environment
+  const others = /^POSTHORN_(PUBLISH_$|RABBITMQ_|KAFKA_|POSTGRES_|GRAFANA_|PROMETHEUS_|JAEGER_|OTLP_)/ // "all POSTHORN_PUBLISH_…", and variables of the environment
   for (const file of pages()) {
     const named = [...readPage(file).matchAll(/POSTHORN_[A-Z_]+/g)].map(([code]) => code)
     expect(

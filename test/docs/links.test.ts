@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { anchorsOf, blocksOf, pages, proseOf, readPage, relativeLinksOf, root, rowsOf } from './markdown.js'
@@ -72,28 +72,9 @@ test('decisions are numbered without gaps, and all are in the list', () => {
   expect(list).toHaveLength(records.length)
 })
 
-test('events of the log that a page explains are written by the code', () => {
-  const rows = rowsOf(readPage('docs/how-to/run-in-production.md')).filter(([event]) =>
-    /^`\w+\.\w+`$/.test(event ?? ''),
-  )
-  expect(rows.length).toBeGreaterThan(5)
-  const sources = ['core', 'kafka'].flatMap((name) => sourcesOf(join(root, 'packages', name, 'src'))).join('\n')
-  for (const [event = '', level = ''] of rows) {
-    const written = sources.indexOf(`event: '${event.replaceAll('`', '')}'`)
-    expect(written, event).toBeGreaterThan(-1)
-    const around = sources.slice(Math.max(0, written - 400), written + 400)
-    expect(around, `${event} ${level}`).toContain(`logger.${level}(`)
-  }
-})
-
 test('fenced blocks say their language', () => {
   for (const page of ours) {
     const without = blocksOf(readPage(page)).filter(({ language }) => language === '')
     expect(without, page).toEqual([])
   }
 })
-
-function sourcesOf(folder: string): string[] {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
-  return names.map((name) => readFileSync(join(folder, name), 'utf8'))
-}

@@ -26,7 +26,7 @@ export function pages(): readonly string[] {
   )
   const atRoot = readdirSync(root)
   const readmes = readdirSync(join(root, 'packages')).map((name) => join('packages', name, 'README.md'))
-  const all = [...atRoot, ...inDocs, ...readmes, 'schemas/README.md', 'test/stack/README.md']
+  const all = [...atRoot, ...inDocs, ...readmes, 'schemas/README.md', 'test/stack/README.md', 'observability/README.md']
   const found = all.filter((name) => name.endsWith('.md') && existsSync(join(root, name)))
   return found.toSorted((a, b) => (a < b ? -1 : 1))
 }

@@ -1,6 +1,11 @@
 import { codeOf, createService, defineEvent, on, onBatch } from '@posthorn/core'
 import { createKafka } from '@posthorn/kafka'
 import { createMemory, createMemoryBroker } from '@posthorn/memory'
+import { serveMonitoring } from '@posthorn/monitoring'
+import { createPrometheus } from '@posthorn/monitoring/prometheus'
+import { createOpenTelemetry } from '@posthorn/opentelemetry'
+import { createInbox, createMemoryStore, createOutbox, createRelay } from '@posthorn/outbox'
+import { createPostgresStore, grantSql, migrationSql } from '@posthorn/postgres'
 import { createRabbitMq } from '@posthorn/rabbitmq'
 import { describe, expect, test } from 'vitest'
 import { readPage, rowsOf, sectionsOf } from './markdown.js'
@@ -27,13 +32,20 @@ interface Table {
 const tables: readonly Table[] = [
   {
     heading: 'createService(options)',
-    interfaces: [optionsOf('core', 'KitOptions'), optionsOf('core', 'PublisherSettings')],
+    interfaces: ['MessageKitOptions', 'KitOptions', 'MessageSettings', 'PublisherSettings'].map((name) =>
+      optionsOf('core', name),
+    ),
     refuse: () => createService({ source: '/docs', transport: createMemory(), ...bogus }),
   },
   {
     heading: 'limits',
     interfaces: [optionsOf('core', 'Limits')],
     refuse: () => createService({ source: '/docs', transport: createMemory(), limits: unknown }),
+  },
+  {
+    heading: 'logs',
+    interfaces: [optionsOf('core', 'LogOptions')],
+    refuse: () => createService({ source: '/docs', transport: createMemory(), logs: unknown }),
   },
   {
     heading: 'service.start(options)',
@@ -98,6 +110,30 @@ const tables: readonly Table[] = [
     refuse: () => createRabbitMq({ urls: ['amqp://localhost'], reconnect: unknown }),
   },
   {
+    heading: 'createRabbitMq: topology',
+    interfaces: [optionsOf('rabbitmq', 'TopologyOptions')],
+    refuse: () => createRabbitMq({ urls: ['amqp://localhost'], topology: unknown }),
+  },
+  {
+    heading: 'createRabbitMq: topology.destinations',
+    interfaces: [optionsOf('rabbitmq', 'DestinationMapping')],
+    refuse: () => createRabbitMq({ urls: ['amqp://localhost'], topology: { destinations: { orders: unknown } } }),
+  },
+  {
+    heading: 'createRabbitMq: topology.groups',
+    interfaces: [optionsOf('rabbitmq', 'GroupMapping')],
+    refuse: () => createRabbitMq({ urls: ['amqp://localhost'], topology: { groups: { 'orders.billing': unknown } } }),
+  },
+  {
+    heading: 'createRabbitMq: topology.groups.bindings',
+    interfaces: [optionsOf('rabbitmq', 'BindingMapping')],
+    refuse: () =>
+      createRabbitMq({
+        urls: ['amqp://localhost'],
+        topology: { groups: { 'orders.billing': { bindings: [unknown] } } },
+      }),
+  },
+  {
     heading: 'createKafka(options)',
     interfaces: [optionsOf('kafka', 'KafkaOptions')],
     refuse: () => createKafka({ brokers: ['localhost:9092'], ...bogus }),
@@ -106,6 +142,102 @@ const tables: readonly Table[] = [
     heading: 'createKafka: reconnect',
     interfaces: [optionsOf('kafka', 'KafkaOptions', 'reconnect')],
     refuse: () => createKafka({ brokers: ['localhost:9092'], reconnect: unknown }),
+  },
+  {
+    heading: 'createKafka: topology',
+    interfaces: [optionsOf('kafka', 'TopologyOptions')],
+    refuse: () => createKafka({ brokers: ['localhost:9092'], topology: unknown }),
+  },
+  {
+    heading: 'createKafka: topology.destinations',
+    interfaces: [optionsOf('kafka', 'DestinationMapping')],
+    refuse: () => createKafka({ brokers: ['localhost:9092'], topology: { destinations: { orders: unknown } } }),
+  },
+  {
+    heading: 'createKafka: topology.groups',
+    interfaces: [optionsOf('kafka', 'GroupMapping')],
+    refuse: () => createKafka({ brokers: ['localhost:9092'], topology: { groups: { 'orders.billing': unknown } } }),
+  },
+  {
+    heading: 'createOpenTelemetry(options)',
+    interfaces: [optionsOf('opentelemetry', 'OpenTelemetryOptions')],
+    refuse: () => createOpenTelemetry(unknown),
+  },
+  {
+    heading: 'serveMonitoring(options)',
+    interfaces: [optionsOf('monitoring', 'MonitoringOptions')],
+    refuse: () => serveMonitoring({ subjects: { docs: makeService() }, ...bogus }),
+  },
+  {
+    heading: 'createPrometheus(options)',
+    interfaces: [optionsOf('monitoring', 'PrometheusOptions')],
+    refuse: () => createPrometheus(unknown),
+  },
+  {
+    heading: 'createOutbox(options)',
+    interfaces: [
+      ...['MessageKitOptions', 'MessageSettings', 'MessageFactoryOptions'].map((name) => optionsOf('core', name)),
+      optionsOf('outbox', 'OutboxOptions'),
+    ],
+    refuse: () => createOutbox({ source: '/docs', store: createMemoryStore(), ...bogus }),
+  },
+  {
+    heading: 'outbox.publish(tx, contract, data, options)',
+    interfaces: ['EnvelopeOptions', 'MessageOptions', 'LaterMessageOptions'].map((name) => optionsOf('core', name)),
+    refuse: () => {
+      const store = createMemoryStore()
+      return createOutbox({ source: '/docs', store }).publish(store.begin(), contract, {}, unknown)
+    },
+  },
+  {
+    heading: 'createInbox(options)',
+    interfaces: [optionsOf('outbox', 'InboxOptions')],
+    refuse: () => createInbox({ store: createMemoryStore(), ...bogus }),
+  },
+  {
+    heading: 'createRelay(options)',
+    interfaces: [optionsOf('outbox', 'RelayOptions')],
+    refuse: () => createRelay({ store: createMemoryStore(), ...bogus }),
+  },
+  {
+    heading: 'relay.start(options)',
+    interfaces: [optionsOf('outbox', 'RelayStartOptions')],
+    refuse: () => createRelay({ store: createMemoryStore(), transport: createMemory() }).start(unknown),
+  },
+  {
+    heading: 'relay.stop(options)',
+    interfaces: [optionsOf('outbox', 'RelayStopOptions')],
+    refuse: () => createRelay({ store: createMemoryStore() }).stop(unknown),
+  },
+  {
+    heading: 'posthorn-relay: the configuration',
+    interfaces: [optionsOf('outbox', 'RelayConfig')],
+    refuse: undefined, // The executable's own tests: it refuses with an exit code.
+  },
+  {
+    heading: 'posthorn-relay: health',
+    interfaces: [optionsOf('outbox', 'HealthAddress')],
+    refuse: undefined,
+  },
+  {
+    heading: 'createMemoryStore(options)',
+    interfaces: [optionsOf('outbox', 'MemoryStoreOptions')],
+    refuse: () => createMemoryStore(unknown),
+  },
+  {
+    heading: 'createPostgresStore(options)',
+    interfaces: [optionsOf('postgres', 'PostgresStoreOptions')],
+    refuse: () => createPostgresStore(unknown),
+  },
+  {
+    heading: 'migrate(database, options)',
+    interfaces: [optionsOf('postgres', 'MigrateOptions')],
+    refuse: () => migrationSql(unknown),
+  },
+  {
+    heading: 'grantSql(options)',
+    interfaces: [optionsOf('postgres', 'GrantOptions')],
+    refuse: () => grantSql(unknown),
   },
   {
     heading: 'createHarness(make, options)',
@@ -185,4 +317,6 @@ test('required options are marked, and they alone', () => {
   expect(marked('order')).toEqual(['by'])
   expect(marked('createRabbitMq(options)')).toEqual(['urls'])
   expect(marked('createKafka(options)')).toEqual(['brokers'])
+  expect(marked('createOutbox(options)')).toEqual(['source', 'store'])
+  expect(marked('createInbox(options)')).toEqual(['store'])
 })

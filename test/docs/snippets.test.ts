@@ -51,7 +51,7 @@ interface Ending {
 function node(args: readonly string[]): Promise<Ending> {
   const env = { ...process.env, LOG_LEVEL: 'silent', NO_COLOR: '1' }
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd: folder, env, timeout: 30_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, { cwd: folder, env, timeout: 100_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
       resolve({ code, stdout, stderr })
     })
@@ -71,6 +71,7 @@ beforeAll(async () => {
     outDir: 'out',
     typeRoots: [join(root, 'node_modules', '@types')],
     moduleDetection: 'force',
+    experimentalDecorators: true, // Those of NestJS.
     allowJs: true,
     checkJs: true,
     composite: false,
@@ -95,7 +96,7 @@ test('every snippet compiles against the built packages', () => {
 describe('a snippet that is marked to run', () => {
   const running = snippets.filter(({ runs }) => runs)
 
-  test.each(running)('$page, line $line, prints what the page says', { timeout: 40_000 }, async ({ path, output }) => {
+  test.each(running)('$page, line $line, prints what the page says', async ({ path, output }) => {
     const { code, stdout, stderr } = await node([join('out', path.replace(/\.ts$/, '.js'))])
     expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' })
     if (output !== undefined) expect(stdout).toBe(output)
@@ -108,7 +109,7 @@ describe('a snippet that is marked to run', () => {
   })
 })
 
-test('a snippet that is wrong does not compile', { timeout: 60_000 }, async () => {
+test('a snippet that is wrong does not compile', async () => {
   const wrong = join(folder, folderOf('docs/tutorial/getting-started.md'), 'wrong.ts')
   writeFileSync(wrong, "import { orderPlaced } from './contracts.js'\norderPlaced.partitionKey({ orderId: 1 })\n")
   const { stdout } = await node([tsc, '-p', folder, '--noEmit']).finally(() => rmSync(wrong))

@@ -5,8 +5,16 @@ import { createKafka } from '@posthorn/kafka'
 import { createRabbitMq } from '@posthorn/rabbitmq'
 import { expect, test } from 'vitest'
 import { acquireKafka, acquireRabbitMq } from '../stack/src/index.js'
-import { consumingService, createLedger, drained, ghosts, lost, publishAll, publishingService } from './ledger.js'
-import type { LedgerRun } from './ledger.js'
+import {
+  consumingService,
+  createLedger,
+  drained,
+  ghosts,
+  lost,
+  publishAll,
+  publishingService,
+} from './countingLedger.js'
+import type { LedgerRun } from './countingLedger.js'
 
 const count = 20_000
 const stallMs = 60_000

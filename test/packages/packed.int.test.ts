@@ -77,6 +77,16 @@ describe(`the packed packages on ${execFileSync(node, ['--version'], { encoding:
     expect(run(all, code)).toBe('handled you')
   })
 
+  test('a driver that is not installed says what to install', () => {
+    const code = `
+      const { silentLogger, systemClock } = require('@posthorn/core/adapter')
+      const transport = require('@posthorn/kafka').createKafka({ brokers: ['127.0.0.1:9'], driver: 'platformatic' })
+      const deadline = systemClock.monotonic() + 5_000
+      transport.connect({ logger: silentLogger, clock: systemClock }, [], { deadline })
+        .catch((error) => console.log(error.code, /npm install @platformatic\\/kafka/.test(error.message)))`
+    expect(run(all, code)).toBe('POSTHORN_CONFIGURATION true')
+  })
+
   test('nothing runs at install', () => {
     for (const layer of layers) {
       const manifest = readFileSync(join(all, 'node_modules', '@posthorn', layer, 'package.json'), 'utf8')

@@ -7,17 +7,23 @@ import type { Logger, Service } from '@posthorn/core'
 import { addBrokerOptions } from './brokerOptions.js'
 import { findTransports } from './broker/transports.js'
 import type { BrokerChoice, Transports } from './broker/transports.js'
+import { createRelay } from '@posthorn/outbox'
+import { findDatabases } from './database/findDatabases.js'
+import type { DatabaseChoice } from './database/findDatabases.js'
+import type { Databases } from './database/shopDatabase.js'
 import { createShopLogger } from './logger.js'
 import { createOrderApi } from './orders/orderApi.js'
 import { createOrderService } from './orders/orderService.js'
+import { orderTables } from './orders/orderTables.js'
 import { createCardNetwork } from './payments/cardNetwork.js'
 import { createPaymentWorker } from './payments/paymentWorker.js'
+import { paymentTables } from './payments/paymentTables.js'
 import { ShopError } from './shopError.js'
 import { exitCodeOf, stopSignal } from './stopSignal.js'
 import { createUserApi } from './users/userApi.js'
 import { createUserService } from './users/userService.js'
 
-interface MainOptions extends BrokerChoice {
+interface MainOptions extends BrokerChoice, DatabaseChoice {
   readonly host: string
   readonly userPort: number
   readonly orderPort: number
@@ -31,21 +37,35 @@ interface Part {
   readonly api?: { readonly server: FastifyInstance; readonly port: number }
 }
 
-type Maker = (transports: Transports, options: MainOptions, logger: Logger) => Part
+interface Surroundings {
+  readonly transports: Transports
+  /** Of the services that keep something; the user service is made without. */
+  readonly databases: Databases | undefined
+  readonly options: MainOptions
+  readonly logger: Logger
+}
+
+type Maker = (surroundings: Surroundings) => Promise<Part>
 
 const makers: Readonly<Record<'user' | 'order' | 'payment', Maker>> = {
-  user(transports, { userPort }, logger) {
+  async user({ transports, options, logger }) {
     const users = createUserService({ transport: transports.create(), logger })
-    return { name: 'user service', service: users.service, api: { server: createUserApi(users), port: userPort } }
+    const api = { server: createUserApi(users), port: options.userPort }
+    return { name: 'user service', service: users.service, api }
   },
-  order(transports, { orderPort }, logger) {
-    const orders = createOrderService({ transport: transports.create(), logger })
-    return { name: 'order service', service: orders.service, api: { server: createOrderApi(orders), port: orderPort } }
+  async order({ transports, databases, options, logger }) {
+    const database = await databases!.open('shop_orders', orderTables)
+    const orders = createOrderService({ transport: transports.create(), database, logger })
+    orders.service.attach(createRelay({ store: database.store }))
+    const api = { server: createOrderApi(orders), port: options.orderPort }
+    return { name: 'order service', service: orders.service, api }
   },
-  payment(transports, { seed }, logger) {
-    const network = createCardNetwork(seed)
-    const worker = createPaymentWorker({ transport: transports.create(), logger, network })
-    return { name: 'payment worker', service: worker.service }
+  async payment({ transports, databases, options, logger }) {
+    const network = createCardNetwork(options.seed)
+    const database = await databases!.open('shop_payments', paymentTables)
+    const { service } = createPaymentWorker({ transport: transports.create(), database, logger, network })
+    service.attach(createRelay({ store: database.store }))
+    return { name: 'payment worker', service }
   },
 }
 
@@ -64,9 +84,12 @@ async function run(which: keyof typeof makers | 'all', options: MainOptions): Pr
   const signal = stopSignal()
   const logger = createShopLogger('shop', 'info')
   const transports = await findTransports(options)
-  const names = which === 'all' ? (['payment', 'order', 'user'] as const) : [which]
-  const parts = names.map((name) => makers[name](transports, options, logger))
+  // The user service keeps nothing in a database.
+  const databases = which === 'user' ? undefined : await findDatabases(options)
+  const parts: Part[] = []
   try {
+    const names = which === 'all' ? (['payment', 'order', 'user'] as const) : [which]
+    for (const name of names) parts.push(await makers[name]({ transports, databases, options, logger }))
     for (const part of parts) await start(part, { host: options.host, signal, logger })
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve()
@@ -79,6 +102,7 @@ async function run(which: keyof typeof makers | 'all', options: MainOptions): Pr
     for (const { api } of parts) await api?.server.close()
     await Promise.all(parts.map(({ service }) => service.stop()))
     transports.close()
+    await databases?.close()
   }
   logger.info({}, 'Stopped')
   process.exitCode = exitCodeOf(signal.reason)

@@ -8,13 +8,22 @@ export type ShopErrorCode =
   | 'SHOP_BAD_USERS_FILE'
   | 'SHOP_BAD_INPUT'
   | 'SHOP_NO_BROKER'
+  | 'SHOP_NO_DATABASE'
+  | 'SHOP_PORT_TAKEN'
+  | 'SHOP_CRASHED'
+  | 'SHOP_STALLED'
 
 /** A refusal of the shop. The message names places and rules, never data. */
 export class ShopError extends Error {
   readonly code: ShopErrorCode
 
-  constructor(code: ShopErrorCode, message: string) {
-    super(message)
+  /** Whether trying again may help. */
+  get retryable(): boolean {
+    return this.code === 'SHOP_CRASHED'
+  }
+
+  constructor(code: ShopErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
     this.name = 'ShopError'
     this.code = code
   }

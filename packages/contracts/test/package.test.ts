@@ -8,7 +8,8 @@ import { compile, compilePackage, packageFolder, writeProject } from './compile.
 import { contractModule } from './manyContracts.js'
 
 const contractCount = 200
-const limitSeconds = 10
+/** Half a million a second on two quiet cores. Seconds would measure what else keeps the machine busy. */
+const maxInstantiations = 3_000_000
 let folder = ''
 let dist = ''
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
   dist = join(folder, 'dist')
   const { errors } = await compilePackage(dist)
   expect(errors).toEqual([])
-}, 60_000)
+})
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -44,7 +45,7 @@ test('the built module loads by itself, where no other package is installed', as
   expect(contract.identity).toMatch(/^a\.v1#[0-9a-f]{16}$/)
 })
 
-test('the example of the README compiles, runs as it stands and prints what it says', { timeout: 60_000 }, async () => {
+test('the example of the README compiles, runs as it stands and prints what it says', async () => {
   const readme = readFileSync(join(packageFolder, 'README.md'), 'utf8')
   const example = /```ts\n(.*?)```/s.exec(readme)?.[1] ?? ''
   const promised = [...example.matchAll(/console\.log.* \/\/ (.*)$/gm)].map((found) => found[1])
@@ -68,11 +69,12 @@ test('the package depends at run time on nothing but types for inference', () =>
   expect(manifest).not.toHaveProperty('optionalDependencies')
 })
 
-function secondsOf(diagnostics: string, label: string): number {
-  return Number(new RegExp(`^${label}:\\s+([\\d.]+)s$`, 'm').exec(diagnostics)?.[1])
+/** A figure of the compiler about its own work. */
+function figureOf(diagnostics: string, label: string): number {
+  return Number(new RegExp(`^${label}:\\s+([\\d.]+)s?$`, 'm').exec(diagnostics)?.[1])
 }
 
-test(`${contractCount} contracts are type-checked within ${limitSeconds} seconds`, { timeout: 120_000 }, async () => {
+test(`${contractCount} contracts take the compiler no more than six seconds’ work`, { timeout: 300_000 }, async () => {
   const project = join(folder, 'many')
   mkdirSync(project)
   // A copy below the project's node_modules, because the declarations import json-schema-to-ts.
@@ -81,15 +83,12 @@ test(`${contractCount} contracts are type-checked within ${limitSeconds} seconds
   const numbers = Array.from({ length: contractCount }, (_, index) => index)
   for (const n of numbers) writeFileSync(join(project, `thing${n}.ts`), contractModule(n))
 
-  // A second measurement, because this is about the compiler and not about what else keeps the machine busy.
-  let total = Infinity
-  for (let round = 1; round <= 2 && total >= limitSeconds; round += 1) {
-    const { errors, output } = await compile(['-p', project, '--extendedDiagnostics'])
-    expect(errors).toEqual([])
-    total = secondsOf(output, 'Total time')
-    console.log(`${contractCount} contracts: check time ${secondsOf(output, 'Check time')} s, total time ${total} s`)
-  }
-  expect(total).toBeLessThan(limitSeconds)
+  const { errors, output } = await compile(['-p', project, '--extendedDiagnostics'])
+  expect(errors).toEqual([])
+  const instantiations = figureOf(output, 'Instantiations')
+  const seconds = figureOf(output, 'Check time')
+  console.log(`${contractCount} contracts: ${instantiations} instantiations, check time ${seconds} s`)
+  expect(instantiations).toBeLessThan(maxInstantiations)
 
   // The figure means something only if the compiler knows the types: a wrong one must not pass.
   writeFileSync(join(project, 'wrong.ts'), contractModule(0).replace('quantity: 1,', `quantity: 'one',`))

@@ -27,6 +27,12 @@ const table = {
     retryable: false,
     meaning: 'What must happen before `start()` came after it. Move the call.',
   },
+  POSTHORN_START_TIMEOUT: {
+    class: 'LifecycleError',
+    retryable: false,
+    meaning:
+      'A part of the service (a relay, an inbox) did not start by the deadline. Its `health()` and the log say more.',
+  },
   POSTHORN_INVALID_ENVELOPE: {
     class: 'EnvelopeValidationError',
     retryable: false,
@@ -83,11 +89,23 @@ const table = {
     retryable: false,
     meaning: 'The broker refused the credentials or the virtual host. Correct them.',
   },
+  POSTHORN_TLS: {
+    class: 'ConnectionError',
+    retryable: false,
+    meaning:
+      'TLS with the broker cannot work: a certificate, the authority, the host name or the port; the message says which. Correct it.',
+  },
   POSTHORN_TOPOLOGY_MISMATCH: {
     class: 'TopologyError',
     retryable: false,
     meaning:
       'A queue, exchange or topic exists with other settings; the message says expected and actual. Change one of the two.',
+  },
+  POSTHORN_OFFSETS_LOST: {
+    class: 'TopologyError',
+    retryable: false,
+    meaning:
+      'Messages of the topic were deleted before the group has read them, and `lostOffsets` is `fail`. Set the group’s offsets, or the option.',
   },
   POSTHORN_TOPOLOGY_MISSING: {
     class: 'TopologyError',
@@ -172,6 +190,47 @@ const table = {
     class: 'SettlementError',
     retryable: false,
     meaning: 'A settlement came too late; the broker delivers the message again.',
+  },
+  POSTHORN_NO_TRANSACTION: {
+    class: 'OutboxError',
+    retryable: false,
+    meaning:
+      'The handle is in no transaction (a pool, a connection outside of one, one that has ended); nothing was written. Give the handle that the transaction’s callback was given.',
+  },
+  POSTHORN_TRANSACTION_FAILED: {
+    class: 'OutboxError',
+    retryable: true,
+    meaning:
+      'A statement of the transaction had failed and its error was swallowed, so the database rolled everything back. Let such errors through, or put a savepoint before the statement.',
+  },
+  POSTHORN_OUTBOX_SCHEMA: {
+    class: 'OutboxError',
+    retryable: false,
+    meaning:
+      'The tables of the outbox or inbox are missing, or of another version; the message says which. Run `migrate()`, or take the release that fits.',
+  },
+  POSTHORN_OUTBOX_RIGHTS: {
+    class: 'OutboxError',
+    retryable: false,
+    meaning:
+      'The database role may not do this; the message names the table. Grant what the how-to lists for the role.',
+  },
+  POSTHORN_OUTBOX_UNAVAILABLE: {
+    class: 'OutboxError',
+    retryable: true,
+    meaning:
+      'The database cannot be reached, or broke the connection. What was under way counts as not committed unless it was read again.',
+  },
+  POSTHORN_OUTBOX_DUPLICATE: {
+    class: 'OutboxError',
+    retryable: false,
+    meaning: 'A message with this id waits in the outbox already. It was stored before: go on, or choose another id.',
+  },
+  POSTHORN_INBOX_EXPIRED: {
+    class: 'OutboxError',
+    retryable: false,
+    meaning:
+      'The message is older than the inbox remembers, so nobody knows whether it was handled. Lengthen the retention, or allow it on purpose.',
   },
 }
 

@@ -43,7 +43,7 @@ export class LifecycleError extends PosthornError {}
 
 /** One place where an envelope or its data breaks a schema: where and which rule, never the value. */
 export interface ValidationIssue {
-  /** JSON pointer into the envelope: `/data/lines/0/quantity`. */
+  /** JSON pointer into the envelope: `/data/lines/0/quantity`. It has the keys of maps, which messages and logs leave out. */
   readonly pointer: string
   /** The JSON Schema keyword that failed. */
   readonly keyword: string
@@ -100,6 +100,9 @@ export class DeadLetterError extends PosthornError {}
 
 /** A settlement that reached nobody. */
 export class SettlementError extends PosthornError {}
+
+/** The outbox or the inbox cannot do its work: the database, its schema, its rights, or the handle that it was given. */
+export class OutboxError extends PosthornError {}
 
 /** The code of an error of Posthorn, from any copy of the package; undefined for every other value. */
 export function codeOf(error: unknown): ErrorCode | undefined {

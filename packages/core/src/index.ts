@@ -10,7 +10,8 @@ export {
 } from '@posthorn/contracts'
 export { systemClock } from './clock.js'
 export type { Clock, TimerHandle } from './clock.js'
-export type { Consumer, ConsumerHealth } from './consumer/consumer.js'
+export type { Consumer } from './consumer/consumer.js'
+export type { ConsumerHealth } from './consumer/consumerHealth.js'
 export type { AdoptForeign, ConsumerOptions, OrderOptions } from './consumer/consumerOptions.js'
 export type { DeadLetterReason } from './consumer/copyHeaders.js'
 export { readDeadLetter } from './consumer/deadLetters.js'
@@ -54,6 +55,7 @@ export {
   HandlerTimeoutError,
   LifecycleError,
   NonRetryableError,
+  OutboxError,
   PosthornError,
   PublishError,
   RetriesExhaustedError,
@@ -62,18 +64,36 @@ export {
   TopologyError,
 } from './errors.js'
 export type { PosthornErrorOptions, PublishOutcome, ValidationIssue } from './errors.js'
+export type { Health, HealthReason } from './health.js'
+export { healthCodes } from './healthCodes.js'
+export type { HealthCode, HealthCodeFacts } from './healthCodes.js'
 export { createUuidV7 } from './ids.js'
 export type { IdGenerator } from './ids.js'
 export { createDefaultLogger, silentLogger } from './logger.js'
 export type { LogMethod, Logger } from './logger.js'
-export type { KitOptions } from './messagingKit.js'
-export type { Transport, TransportHealth } from './ports.js'
+export { logEvents } from './logs/logEvents.js'
+export type { LogEvent, LogEventFacts, LogLevel } from './logs/logEvents.js'
+export type { LogOptions } from './logs/logOptions.js'
+export type {
+  Counter,
+  Histogram,
+  HistogramFacts,
+  InstrumentFacts,
+  MetricAttributes,
+  Metrics,
+  Reading,
+} from './metrics.js'
+export type { KitOptions, MessageKitOptions } from './messagingKit.js'
+export type { Declaration, Transport, TransportHealth } from './ports.js'
 export type { MessageOptions } from './publisher/messageBuilder.js'
 export type { Publisher, PublisherHealth } from './publisher/publisher.js'
 export type { PublishOptions, PublishResult } from './publisher/publishOptions.js'
-export type { Outgoing, PublishDecorator, PublisherSettings } from './publisher/publisherOptions.js'
+export type { MessageSettings, Outgoing, PublishDecorator, PublisherSettings } from './publisher/publisherOptions.js'
+export type { PartHealth, PartSurroundings, ServicePart } from './service/parts.js'
 export { createService } from './service/service.js'
 export type { ServiceState, StopOptions } from './service/lifecycle.js'
-export type { Service, ServiceHealth, ServiceOptions } from './service/service.js'
+export type { Service, ServiceOptions } from './service/service.js'
+export type { ServiceHealth } from './service/serviceHealth.js'
+export type { ProcessedMessage, Processing, Telemetry } from './telemetry.js'
 export type { StartOptions } from './service/startTransport.js'
 export type { DeadLetterSource } from './service/units.js'

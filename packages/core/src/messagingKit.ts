@@ -7,23 +7,28 @@ import { createEnvelopeValidator } from './envelope/envelopeValidator.js'
 import { defaultLimits } from './envelope/jsonGuard.js'
 import type { Limits } from './envelope/jsonGuard.js'
 import { structuredMode } from './envelope/structuredMode.js'
-import type { WireFormat } from './envelope/wireFormat.js'
+import type { WireContext, WireFormat } from './envelope/wireFormat.js'
+import { ConfigurationError } from './errors.js'
 import { createUuidV7 } from './ids.js'
 import type { IdGenerator } from './ids.js'
 import { createDefaultLogger, guardLogger } from './logger.js'
 import type { Logger } from './logger.js'
+import { createLog } from './logs/createLog.js'
+import { logProblems, normalLogOptions } from './logs/logOptions.js'
+import type { LogOptions } from './logs/logOptions.js'
 import { optionProblems, wholeNumber, withDefaults } from './optionProblems.js'
 import type { Transport } from './ports.js'
-import type { MessagingKit } from './publisher/publisherOptions.js'
+import type { Telemetry } from './telemetry.js'
+import type { MessageKit, MessagingKit } from './publisher/publisherOptions.js'
 
-/** What services, publishers and consumers are made from. */
-export interface KitOptions {
+/** What everything that builds messages is made from. */
+export interface MessageKitOptions {
   /** CloudEvents `source` of what is published: a URI-reference that names the service, `/shop/checkout`. */
   readonly source: string
-  /** Made by an adapter: `createRabbitMq`, `createKafka`, `createMemory`. Opened and closed by this service alone. */
-  readonly transport: Transport
   /** @default pino on standard error */
   readonly logger?: Logger
+  /** What Posthorn's own records may say, and how often. */
+  readonly logs?: LogOptions
   /** @default the machine's clock */
   readonly clock?: Clock
   /** @default UUIDv7 */
@@ -41,15 +46,24 @@ export interface KitOptions {
   readonly wireFormats?: Readonly<Record<string, WireFormat>>
   /** Contracts that will be published: checked at once, and their destinations exist once `start()` resolves. */
   readonly publishes?: readonly Contract[]
+  /** Traces and metrics, made by `createOpenTelemetry` of `@posthorn/opentelemetry`; without it nothing of it costs. @default none */
+  readonly telemetry?: Telemetry
+}
+
+/** What services, publishers and consumers are made from. */
+export interface KitOptions extends MessageKitOptions {
+  /** Made by an adapter: `createRabbitMq`, `createKafka`, `createMemory`. Opened and closed by this service alone. */
+  readonly transport: Transport
 }
 
 /** Problems of the shared options that their rules cannot see; takes whatever was given. */
 export function kitProblems(options: Partial<KitOptions>): string[] {
-  const { limits = {}, source, transport, wireFormat, wireFormats } = options
+  const { limits = {}, logs = {}, source, transport, wireFormat, wireFormats } = options
   const problems = optionProblems('limits', limits, {
     maxBodyBytes: wholeNumber(1),
     maxDepth: wholeNumber(1, 1000),
   })
+  problems.push(...logProblems(logs))
   if (typeof source === 'string' && /[\s\u0000-\u001f]/.test(source)) {
     problems.push('source must be a URI-reference without spaces, such as /shop/checkout')
   }
@@ -77,22 +91,41 @@ export function isTransport(value: unknown): value is Transport {
 
 /** Puts the shared parts together; the options have been checked. */
 export function createKit(options: KitOptions): MessagingKit {
+  const { telemetry } = options
+  const transport = telemetry === undefined ? options.transport : telemetry.observe(options.transport)
+  return { ...createMessageKit(options, transport.capabilities.binaryPrefix), transport }
+}
+
+/** As `createKit`, where nobody sends: what is built goes elsewhere. */
+export function createMessageKit(options: MessageKitOptions, binaryPrefix: string | undefined): MessageKit {
   const clock = options.clock ?? systemClock
-  const logger = guardLogger(options.logger ?? createDefaultLogger())
+  const given = options.logger ?? createDefaultLogger()
+  const logger = createLog(given, clock, normalLogOptions(options.logs))
   const fallback = options.wireFormat ?? structuredMode()
   const formats = new Map(Object.entries(options.wireFormats ?? {}))
   return {
     source: options.source,
-    transport: options.transport,
     clock,
     logger,
+    handlerLogger: guardLogger(given),
     newId: options.newId ?? createUuidV7(clock),
     registry: createContractRegistry({ logger, unsafeSchemas: options.unsafeSchemas ?? 'warn' }),
     validateEnvelope: createEnvelopeValidator(),
-    wireContext: {
-      limits: withDefaults(defaultLimits, options.limits),
-      binaryPrefix: options.transport.capabilities.binaryPrefix,
-    },
+    wireContext: wireContextOf(withDefaults(defaultLimits, options.limits), binaryPrefix),
     wireFormatOf: (destination) => formats.get(destination) ?? fallback,
+    telemetry: options.telemetry,
+  }
+}
+
+/** A format of a user's own may read the prefix although it does not say that it needs one. */
+function wireContextOf(limits: Limits, binaryPrefix: string | undefined): WireContext {
+  if (binaryPrefix !== undefined) return { limits, binaryPrefix }
+  return {
+    limits,
+    get binaryPrefix(): string {
+      throw new ConfigurationError('The wire format', [
+        'binaryPrefix is not known here; give capabilities: transport.capabilities',
+      ])
+    },
   }
 }

@@ -42,6 +42,15 @@ export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER):
       : `${path} must be a whole number from ${min} to ${max}, not ${show(value)}`
 }
 
+/** The same, or `false`. */
+export function wholeNumberOrFalse(min: number, max?: number): OptionRule {
+  const number = wholeNumber(min, max)
+  return (value, path) => {
+    const problem = value === false ? undefined : number(value, path)
+    return problem?.replace(', not', ', or false, not')
+  }
+}
+
 /** One of the listed strings. */
 export function oneOf(...choices: readonly string[]): OptionRule {
   return (value, path) =>
@@ -74,6 +83,16 @@ export function listOf(rule: OptionRule, minLength = 0): OptionRule {
       (problem) => problem !== undefined,
     )
   }
+}
+
+/** An object of settings as brokers take them: strings, whole numbers and booleans. */
+export const scalars: OptionRule = (value, path) => {
+  const problem = object(value, path)
+  if (problem !== undefined) return problem
+  const wrong = Object.entries(value as object).find(
+    ([, one]) => typeof one !== 'string' && typeof one !== 'boolean' && !Number.isSafeInteger(one),
+  )
+  return wrong === undefined ? undefined : `${path}.${wrong[0]} must be a string, a whole number or a boolean`
 }
 
 /** Taken as it is. */

@@ -3,6 +3,7 @@
  * settles. A retry and a dead letter are the core's `send`, its confirmation, and then `complete()` of the original.
  */
 import type { Clock } from './clock.js'
+import type { Health } from './health.js'
 import type { Logger } from './logger.js'
 
 /** Where a message goes. The adapter alone knows which exchange, queue or topic that is. */
@@ -40,6 +41,10 @@ export interface SendOptions {
   /** On `clock.monotonic()`: at this time the promise has settled, whatever the broker does. */
   readonly deadline: number
   readonly signal?: AbortSignal
+  /** The caller takes an unrouted message for a failure, and repeats it: nobody else is to keep it. */
+  readonly mustRoute?: boolean
+  /** The delivery that the message is a copy of, for whoever observes; an adapter need not look. */
+  readonly copyOf?: Delivery
 }
 
 export interface Sender {
@@ -69,7 +74,20 @@ export interface Subscription {
   readonly maxInFlightBytes: number
 }
 
-/** One message of a subscription, to be settled exactly once. */
+/** Where a broker keeps a delivery, for traces. */
+export interface DeliveryPosition {
+  /** The queue or topic. */
+  readonly name: string
+  readonly partition?: number
+  readonly offset?: number
+  /** What AMQP settles it by. */
+  readonly deliveryTag?: number
+}
+
+/**
+ * One message of a subscription, to be settled exactly once. It may be an instance of a class: who decorates one names its
+ * properties, since to spread it would lose its methods.
+ */
 export interface Delivery {
   readonly body: Uint8Array | null
   /** A null-prototype object of the broker's headers as strings; what is no scalar is left out. */
@@ -82,6 +100,13 @@ export interface Delivery {
   readonly partitionKey?: string
   /** How often the broker delivered the message before without an answer (crashes); undefined where nobody counts. */
   readonly brokerRedeliveries?: number
+  /**
+   * Fires when the broker has taken the message away while it was unsettled: it is delivered again, to whoever has its
+   * partition now, and settling it here does nothing. Deliveries that are lost together share one.
+   */
+  readonly lost?: AbortSignal
+  /** The same as `address`, for programs, where the broker knows more than a name. */
+  readonly position?: DeliveryPosition | undefined
   /** Done with: the broker may forget it. Never throws; once the delivery's connection is gone, it does nothing. */
   complete(): void
   /** Not done: the broker delivers it again, here or elsewhere, without counting it as a failure where it can. */
@@ -133,13 +158,32 @@ export interface TransportContext {
   readonly clock: Clock
 }
 
-export interface TransportHealth {
+/** Ready while it is connected, every subscription consumes, and the broker takes messages. */
+export interface TransportHealth extends Health {
   readonly state: 'idle' | 'connecting' | 'ready' | 'blocked' | 'closed'
-  /** Why it is not ready, for people; never a password. */
-  readonly reason?: string
   /** Broker addresses without credentials. */
   readonly addresses: readonly string[]
   readonly reconnects: number
+  /** The longest that the event loop was blocked within the last minute, in milliseconds, where the adapter watches it. */
+  readonly eventLoopDelayMs?: number
+  /** Messages that a group has not done with, in all its processes, by group, where the adapter asks from time to time. */
+  readonly lag?: Readonly<Record<string, number>>
+  /** For how long the broker took no messages, in all, in milliseconds, the block that lasts included; where it can say so. */
+  readonly blockedMs?: number
+  /** The topics that each group reads, where the adapter knows how far it is. */
+  readonly topics?: readonly TopicHealth[]
+  /** What the adapter counts since it was made, by names of its own; for people and for metrics. */
+  readonly counts?: Readonly<Record<string, number>>
+}
+
+/** How far a group is in one of the topics that it reads. */
+export interface TopicHealth {
+  readonly group: string
+  readonly topic: string
+  /** Messages that the group has not committed, in all its processes; undefined before the first look. */
+  readonly lag?: number | undefined
+  /** How long finished messages have waited while the committed offset of their partition stood still, in milliseconds. */
+  readonly commitAgeMs: number
 }
 
 /** A broker as the core sees it. Made by an adapter's factory, without I/O; opened and closed by one service. */

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../src/clock.js'
 import { createDeadlines } from '../src/deadlines.js'
 import type { DeadlineEntry } from '../src/deadlines.js'
-import { createRandom } from './random.js'
+import { seededRandom } from '../../../test/seededRandom.js'
 
 it('calls each once, in the order of time, and none that was cleared (random)', async () => {
-  const random = createRandom(17)
+  const random = seededRandom(17)
   const clock = createVirtualClock()
   const deadlines = createDeadlines(clock)
   const due: { at: number; fired: number }[] = []

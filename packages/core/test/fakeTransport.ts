@@ -9,8 +9,10 @@ import type {
   Subscription,
   Target,
   Transport,
+  TransportHealth,
   WireMessage,
 } from '../src/ports.js'
+import { transportHealth } from '../src/transportHealth.js'
 
 /** One `send` as the core made it. */
 export interface Sent {
@@ -55,6 +57,8 @@ export interface FakeTransport extends Transport {
   /** Replaced by tests: called when a delivery is settled. */
   onEnd: (id: string, end: End) => void
   closed: number
+  /** As long as it is not closed. */
+  state: TransportHealth['state']
   connects: number
   deliver(delivery: Partial<Delivery> & { readonly destination?: string }): FakeDelivery
   deliverAll(deliveries: readonly (Partial<Delivery> & { readonly destination?: string })[]): FakeDelivery[]
@@ -131,6 +135,7 @@ export function createFakeTransport(capabilities: Partial<Capabilities> = {}): F
     objections: () => [],
     onEnd: () => {},
     closed: 0,
+    state: 'ready',
     connects: 0,
     check(declaration) {
       declared.push(declaration)
@@ -161,7 +166,8 @@ export function createFakeTransport(capabilities: Partial<Capabilities> = {}): F
       }
     },
     health: () => ({
-      state: transport.closed > 0 ? 'closed' : 'ready',
+      ...transportHealth({ system: 'fake', state: transport.closed > 0 ? 'closed' : transport.state }),
+      state: transport.closed > 0 ? 'closed' : transport.state,
       addresses: ['fake:1'],
       reconnects: 0,
     }),

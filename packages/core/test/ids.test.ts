@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../src/clock.js'
 import { createUuidV7, deriveId } from '../src/ids.js'
 import { systemClock } from '../src/clock.js'
-import { createRandom } from './random.js'
+import { seededRandom } from '../../../test/seededRandom.js'
 
 /** A wall clock that a test sets; the generator needs nothing else of a clock. */
 function wallClock(nowMs: number): Clock & { nowMs: number } {
@@ -42,7 +42,7 @@ describe('UUIDv7', () => {
   })
 
   it('increases strictly whatever the wall clock does', () => {
-    const random = createRandom(11)
+    const random = seededRandom(11)
     const clock = wallClock(1_700_000_000_000)
     const newId = createUuidV7(clock)
     let last = newId()

@@ -9,6 +9,8 @@ export function itemOf(name: string, more: Partial<InFlight> = {}): InFlight {
     slot: -1,
     delivery,
     destination: 'orders',
+    arrivedAt: 0,
+    waitsSince: 0,
     admitted: false,
     envelope: undefined,
     entry: undefined,

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { createSlotted } from '../src/slotted.js'
 import type { HasSlot } from '../src/slotted.js'
-import { createRandom } from './random.js'
+import { seededRandom } from '../../../test/seededRandom.js'
 
 it('holds what was added and not removed, like a set, and every item knows its place (random)', () => {
-  const random = createRandom(3)
+  const random = seededRandom(3)
   for (let run = 0; run < 50; run += 1) {
     const items: HasSlot[] = Array.from({ length: 30 }, () => ({ slot: -1 }))
     const slotted = createSlotted<HasSlot>()

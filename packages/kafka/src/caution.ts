@@ -8,16 +8,16 @@ export interface CautionParts {
   readonly head: number
   /** How often processes have died there. */
   readonly starts: number
-  /** Commits the head and its metadata; says whether that worked. */
-  readonly write: () => Promise<boolean>
+  /** Commits the head and its metadata; gives the head, or undefined when that did not work. */
+  readonly write: () => Promise<number | undefined>
   /** Something has changed: ask again. */
   readonly onChange: () => void
 }
 
 /**
  * After a crash, the culprit is somewhere behind the committed offset. So the first messages go one at a time, each
- * committed as the head before it is handed over: the next crash then points at exactly one. Each start gets further by
- * at least so many messages, however many there are.
+ * committed as the head before it is handed over: the next crash then points at exactly one. Of a partition no more than so many,
+ * since more than a consumer holds cannot be to blame.
  */
 const cautiousCount = 100
 
@@ -25,7 +25,8 @@ const cautiousCount = 100
 export class Caution {
   readonly #parts: CautionParts
   #left = cautiousCount
-  #cleared: number | undefined
+  /** What is on record as the head: it may be handed over. */
+  #recorded: number | undefined
   #isWriting = false
   /** Whether this start is on record for the head. */
   #counted = false
@@ -37,18 +38,35 @@ export class Caution {
   /** Whether the message may be handed over now; asks for what is missing if not. */
   permits(offset: number, inFlight: number): boolean {
     if (this.#left === 0) return true
-    if (inFlight > 0 || this.#isWriting) return false
-    if (this.#cleared === offset) {
-      this.#cleared = undefined
-      this.#left -= 1
-      if (this.#left === 0) this.release()
+    if (this.#parts.turns.isOver) {
+      this.#left = 0
+      this.release()
       return true
     }
-    if (this.#parts.turns.take(this, this.#parts.onChange)) void this.#clear(offset)
-    return false
+    if (inFlight > 0 || this.#isWriting || !this.#parts.turns.take(this, this.#parts.onChange)) return false
+    if (this.#recorded !== offset) {
+      void this.#record(offset)
+      return false
+    }
+    this.#recorded = undefined
+    this.#left -= 1
+    if (this.#left === 0) this.release()
+    return true
   }
 
-  /** Nothing is there to be tried: others may. */
+  /**
+   * What was tried did no harm. It is the turn of others as soon as that is on record: if one of them is the culprit, this one
+   * must not be found as the head again.
+   */
+  settled(): void {
+    if (this.#left === 0 || this.#isWriting) return
+    void this.#write().then(() => {
+      this.release()
+      this.#parts.onChange()
+    })
+  }
+
+  /** Nothing is being tried: it is the turn of others. */
   release(): void {
     this.#parts.turns.giveBack(this)
   }
@@ -67,12 +85,15 @@ export class Caution {
     return record.running(head, starts)
   }
 
-  async #clear(offset: number): Promise<void> {
-    this.#isWriting = true
+  async #record(offset: number): Promise<void> {
     if (offset === this.#parts.head) this.#counted = true
-    const worked = await this.#parts.write()
-    this.#isWriting = false
-    if (worked) this.#cleared = offset
+    await this.#write()
     this.#parts.onChange()
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true
+    this.#recorded = await this.#parts.write()
+    this.#isWriting = false
   }
 }

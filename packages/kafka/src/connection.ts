@@ -1,18 +1,31 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock, Logger, SendOptions, TransportContext, TransportHealth } from '@posthorn/core/adapter'
+import { ConfigurationError, createLog, transportHealth } from '@posthorn/core/adapter'
+import type {
+  Clock,
+  EventLoopWatch,
+  Logger,
+  SendOptions,
+  TransportContext,
+  TransportHealth,
+} from '@posthorn/core/adapter'
 import { byDeadline, repeat } from './byDeadline.js'
+import { createCounts } from './counts.js'
+import type { Counts } from './counts.js'
 import { createCrashRecord } from './crashRecord.js'
 import type { CreateDriver, KafkaDriver } from './driver/driver.js'
-import { isPassing } from './driver/driverError.js'
-import type { DriverError } from './driver/driverError.js'
+import { DriverError, isPassing } from './driver/driverError.js'
 import { connectError, endedError } from './errorMapping.js'
 import { createKafkaSender } from './kafkaSender.js'
 import type { KafkaSender } from './kafkaSender.js'
 import { createKafkaSubscriber } from './kafkaSubscriber.js'
 import type { KafkaSubscriber } from './kafkaSubscriber.js'
+import { explainHangUp } from './listenerProbe.js'
+import { driverSettings } from './driverSettings.js'
 import type { Settings } from './options.js'
 import { createTopology } from './topology.js'
 import type { Topology } from './topology.js'
+import { watchSending } from './sendingWatch.js'
+import { watchSession } from './sessionWatch.js'
 import { createTurns } from './turns.js'
 
 /** What works on one driver; made anew with it. */
@@ -21,7 +34,11 @@ interface Session {
   readonly topology: Topology
   readonly sender: KafkaSender
   readonly subscriber: KafkaSubscriber
+  readonly eventLoop: EventLoopWatch
 }
+
+/** How what does not work is called, when it is not a group. */
+const sending = 'sending'
 
 /**
  * One transport's way to the cluster: idle → connecting → ready ⇄ connecting → closed. kafkajs opens and closes the
@@ -31,12 +48,16 @@ export class Connection {
   readonly #settings: Settings
   readonly #createDriver: CreateDriver
   readonly #closing = new AbortController()
+  readonly #counts: Counts = createCounts()
   #session: Session | undefined
   #clock: Clock | undefined
   #state: TransportHealth['state'] = 'idle'
   #reason: string | undefined
   /** What does not work at the moment, and why: sending, or a group. */
   readonly #troubles = new Map<string, string>()
+  /** Groups that fetch nothing, though they were begun anew, and why. */
+  readonly #starving = new Map<string, string>()
+  readonly #lag = new Map<string, number>()
   #reconnects = 0
   #closed: Promise<void> | undefined
 
@@ -68,7 +89,7 @@ export class Connection {
     }
     const session = (this.#session ??= this.#open(context))
     if (this.#state === 'idle') this.#state = 'connecting'
-    const outcome = await repeat(() => session.driver.connect(), {
+    const outcome = await repeat(firstExplained(session.driver, this.#settings, context.clock), {
       ...both,
       clock: context.clock,
       backoff: this.#settings.reconnect,
@@ -78,9 +99,10 @@ export class Connection {
     if ('error' in outcome) {
       const { error } = outcome
       this.#reason = error instanceof Error ? error.message : 'no broker answered'
+      if (error instanceof ConfigurationError) throw error
       throw options.signal?.aborted === true
         ? endedError(brokers, "the caller's signal fired")
-        : connectError(brokers, error)
+        : connectError(this.#settings, error)
     }
     await session.topology.ensureDestinations(publishes, both)
     this.#state = 'ready'
@@ -90,9 +112,18 @@ export class Connection {
   health(): TransportHealth {
     const [trouble] = this.#state === 'ready' ? this.#troubles : []
     const state = trouble === undefined ? this.#state : 'connecting'
-    const reason = trouble === undefined ? this.#reason : `${trouble[0]}: ${trouble[1]}`
-    const facts = { state, addresses: this.#settings.brokers, reconnects: this.#reconnects }
-    return reason === undefined ? facts : { ...facts, reason }
+    const why = trouble === undefined ? this.#reason : `${trouble[0]}: ${trouble[1]}`
+    const [noDeliveries] = this.isClosed ? [] : this.#starving.values()
+    const isGroup = trouble !== undefined && trouble[0] !== sending
+    return {
+      ...transportHealth({ system: 'kafka', state, why, noDeliveries, ...(isGroup ? { notConsuming: why } : {}) }),
+      state,
+      addresses: this.#settings.brokers,
+      reconnects: this.#reconnects,
+      counts: { ...this.#counts },
+      ...(this.#lag.size === 0 ? {} : { lag: Object.fromEntries(this.#lag) }),
+      ...(this.#session === undefined ? {} : sessionHealth(this.#session)),
+    }
   }
 
   close(deadline: number): Promise<void> {
@@ -106,7 +137,8 @@ export class Connection {
     this.#closing.abort()
     const session = this.#session
     if (session === undefined || this.#clock === undefined) return
-    const { driver, sender, subscriber } = session
+    const { driver, sender, subscriber, eventLoop } = session
+    eventLoop.stop()
     // Sending ends first: what waits for the confirmation of its retry or dead letter can still be settled after it.
     const now = this.#clock.monotonic()
     await sender.close(now + (deadline - now) / 2)
@@ -114,38 +146,52 @@ export class Connection {
     await driver.close(deadline)
   }
 
-  #open({ clock, logger }: TransportContext): Session {
+  #open({ clock, logger: given }: TransportContext): Session {
+    const logger = createLog(given, clock)
     const settings = this.#settings
+    const counts = this.#counts
     this.#clock = clock
-    const { brokers, clientId, ssl, sasl, connectTimeoutMs, requestTimeoutMs } = settings
-    const driver = this.#createDriver({
-      brokers,
-      clientId,
-      tls: ssl,
-      sasl,
-      connectTimeoutMs,
-      requestTimeoutMs,
-      logger,
-      clock,
-    })
-    const topology = createTopology(driver, settings, clock)
-    const onSendTrouble = (error: DriverError | undefined): void => {
-      // Other failures are about a topic or a message, not about the way to the cluster.
-      if (error === undefined || error.kind === 'connection') this.#notice('sending', error?.message, logger)
+    if (typeof settings.tls === 'object' && settings.tls.rejectUnauthorized === false) {
+      logger.warn(
+        { event: 'kafka.tlsUnverified' },
+        'tls.rejectUnauthorized is false: any server is taken for the broker, and gets the password. Give tls.ca instead',
+      )
     }
+    const driver = this.#createDriver(driverSettings(settings, { clock, logger, stop: this.#closing.signal }))
+    const topology = createTopology({ driver, settings, clock, logger })
+    const onTrouble = watchSending({
+      clock,
+      backoff: settings.reconnect,
+      signal: this.#closing.signal,
+      isIdle: () => sender.isIdle,
+      // The leaders are asked, and not any broker: one of them may be the one that is away.
+      ask: (topic) => driver.logOffsets(topic),
+      notice: (why) => this.#notice(sending, why, logger),
+    })
+    const sender = createKafkaSender({ driver, topology, settings, counts, clock, onTrouble })
     return {
       driver,
       topology,
-      sender: createKafkaSender({ driver, topology, settings, clock, onTrouble: onSendTrouble }),
+      eventLoop: watchSession(settings, { clock, logger }, counts),
+      sender,
       subscriber: createKafkaSubscriber({
         driver,
         topology,
         settings,
+        counts,
         turns: createTurns(clock),
         record: createCrashRecord(randomUUID().slice(0, 8)),
         clock,
         logger,
-        onTrouble: (groupId, why) => this.#notice(groupId, why, logger),
+        onTrouble: (what, why) => this.#notice(what, why, logger),
+        onStarving: (groupId, why) => {
+          if (why === undefined) this.#starving.delete(groupId)
+          else this.#starving.set(groupId, why)
+        },
+        onLag: (groupId, messages) => {
+          if (messages === undefined) this.#lag.delete(groupId)
+          else this.#lag.set(groupId, messages)
+        },
       }),
     }
   }
@@ -156,11 +202,29 @@ export class Connection {
     const wasDown = this.#troubles.has(what)
     if (why !== undefined) {
       this.#troubles.set(what, why)
-      if (!wasDown) logger.warn({ event: 'kafka.trouble', what, why }, `Kafka: ${what} does not work: ${why}`)
+      if (!wasDown) logger.warn({ event: 'kafka.trouble', what, reason: why }, `Kafka: ${what} does not work: ${why}`)
     } else if (wasDown) {
       this.#troubles.delete(what)
       this.#reconnects += 1
       logger.info({ event: 'kafka.recovered', what }, `Kafka: ${what} works again`)
+    }
+  }
+}
+
+function sessionHealth({ eventLoop, subscriber }: Session): Pick<TransportHealth, 'eventLoopDelayMs' | 'topics'> {
+  return { eventLoopDelayMs: eventLoop.longestMs, topics: subscriber.topics() }
+}
+
+/** Connects; the first time that a broker hangs up, finds out why, at the price of a connection or two more. */
+function firstExplained(driver: KafkaDriver, settings: Settings, clock: Clock): () => Promise<void> {
+  let isExplained = false
+  return async () => {
+    try {
+      await driver.connect()
+    } catch (error) {
+      if (isExplained || !(error instanceof DriverError) || error.kind !== 'connection') throw error
+      isExplained = true
+      throw (await explainHangUp(settings, clock)) ?? error
     }
   }
 }

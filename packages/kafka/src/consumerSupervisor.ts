@@ -1,6 +1,8 @@
 import { fullJitter } from '@posthorn/core/adapter'
 import type { Clock, Logger, TimerHandle } from '@posthorn/core/adapter'
+import { backoffFor } from './backoffFor.js'
 import { byDeadline, pauseFor } from './byDeadline.js'
+import type { Counts } from './counts.js'
 import type { ConsumerEvents, DriverConsumer } from './driver/driver.js'
 import { DriverError, isPassing } from './driver/driverError.js'
 import { textOf } from './errorMapping.js'
@@ -21,11 +23,15 @@ export interface ConsumerSupervisor {
 export interface SupervisorParts {
   readonly groupId: string
   readonly make: (events: ConsumerEvents) => DriverConsumer
-  readonly events: Omit<ConsumerEvents, 'alive' | 'failed'>
+  readonly events: Omit<ConsumerEvents, 'alive' | 'failed'> & {
+    /** The consumer died for want of its topic. */
+    topicGone(): void
+  }
   /** The topic is gone: makes it anew where that is allowed, before the next consumer looks for it. */
   readonly onMissingTopic: () => Promise<void>
   /** Why there is no consumer; undefined once there is one again. */
   readonly onTrouble: (why: string | undefined) => void
+  readonly counts: Counts
   readonly settings: Settings
   readonly clock: Clock
   readonly logger: Logger
@@ -69,7 +75,8 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
     consumer.start().catch(end)
     const why = await died
     assignments = 0
-    events.rebalancing()
+    if (isTopicGone(why)) events.topicGone()
+    else events.rebalancing()
     await consumer.stop(clock.monotonic() + leaveMs)
     return why
   }
@@ -94,6 +101,7 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
         alive()
         return isOver() ? undefined : events.fetched(batch)
       },
+      drained: () => (isOver() ? Promise.resolve() : events.drained()),
       reset: (partition) => void (isOver() || events.reset(partition)),
       alive,
       failed: end,
@@ -114,9 +122,10 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
     if (!isPassing(why)) joined?.reject(why)
     // Before that, whoever waits for the first assignment gets the error.
     if (hasEverJoined) tellTrouble(textOf(why))
+    parts.counts.replaced += 1
     logger.debug({ event: 'kafka.consumer.replaced', groupId, failures, err: why }, 'A consumer is replaced')
-    if (why instanceof DriverError && why.kind === 'unknownTopic') await parts.onMissingTopic().catch(() => {})
-    const waitMs = fullJitter(failures, settings.reconnect)
+    if (isTopicGone(why)) await parts.onMissingTopic().catch(() => {})
+    const waitMs = fullJitter(failures, backoffFor(why, settings.reconnect))
     await pauseFor(waitMs, { clock, deadline: Infinity, signal: ending.signal })
   }
 
@@ -162,4 +171,8 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
       if (stopping !== undefined) await byDeadline(stopping, { clock, deadline })
     },
   }
+}
+
+function isTopicGone(why: unknown): boolean {
+  return why instanceof DriverError && why.kind === 'unknownTopic'
 }

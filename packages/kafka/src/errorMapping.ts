@@ -1,22 +1,52 @@
 import { ConnectionError, PublishError, TopologyError } from '@posthorn/core/adapter'
 import type { ErrorCode, PublishOutcome } from '@posthorn/core/adapter'
 import { DriverError } from './driver/driverError.js'
-import type { GivingUp } from './outgoing.js'
+import type { Settings } from './options.js'
+import { tlsProblemOf } from './tlsProblem.js'
+import { describeDifferences } from './topicInspection.js'
+import type { Difference } from './topicInspection.js'
 
 /** What an error says, for people. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** Why the caller does not wait any longer. */
+export type GivingUp = 'deadline' | 'aborted'
+
+/** What is known of a message that is given up. */
+export interface GivenUp {
+  readonly outcome: PublishOutcome
+  /** What its last attempt ended with. */
+  readonly last?: unknown
+}
+
 /** The caller does not wait any longer. */
-export function givenUpError(topic: string, why: GivingUp, outcome: PublishOutcome): PublishError {
+export function givenUpError(topic: string, why: GivingUp, { outcome, last }: GivenUp): PublishError {
+  // The brokers answered all the time, and said what is missing.
+  if (why === 'deadline' && last instanceof DriverError && last.kind === 'tooFewReplicas') {
+    return publishError(topic, last, outcome)
+  }
   const sent = outcome === 'notSent' ? 'It was not sent.' : 'It may have arrived: publish again with the same id.'
   if (why === 'aborted') {
     const message = `The caller's signal ended the wait for topic "${topic}". ${sent}`
     return new PublishError({ code: 'POSTHORN_PUBLISH_ABORTED', outcome, message, details: { topic } })
   }
-  const message = `Topic "${topic}" did not confirm the message by its deadline. ${sent}`
-  return new PublishError({ code: 'POSTHORN_PUBLISH_DEADLINE', outcome, message, details: { topic } })
+  const lately = last === undefined ? '' : ` The last attempt: ${textOf(last)}.`
+  const message = `Topic "${topic}" did not confirm the message by its deadline. ${sent}${lately}`
+  return new PublishError({ code: 'POSTHORN_PUBLISH_DEADLINE', outcome, message, details: { topic }, cause: last })
+}
+
+/** With its key, headers and what the protocol adds, the message is larger than the adapter sends. */
+export function tooMuchError(topic: string, length: number, limit: number): PublishError {
+  return new PublishError({
+    code: 'POSTHORN_PUBLISH_TOO_LARGE',
+    outcome: 'notSent',
+    message:
+      `A message for topic "${topic}" takes ${length} bytes with its key and headers; ${limit} fit. ` +
+      'Send fewer or shorter headers, or raise maxBatchBytes if the topic takes more.',
+    details: { topic, length, limit },
+  })
 }
 
 /** The body is longer than the adapter sends. */
@@ -58,6 +88,8 @@ const publishCodes: Readonly<Partial<Record<DriverError['kind'], ErrorCode>>> = 
   unknownTopic: 'POSTHORN_PUBLISH_NO_DESTINATION',
   invalidTopic: 'POSTHORN_PUBLISH_NO_DESTINATION',
   authentication: 'POSTHORN_PUBLISH_CONNECTION_LOST',
+  tls: 'POSTHORN_PUBLISH_CONNECTION_LOST',
+  credentials: 'POSTHORN_PUBLISH_CONNECTION_LOST',
   closed: 'POSTHORN_PUBLISH_CONNECTION_LOST',
 }
 
@@ -86,26 +118,47 @@ export function noTopicError(topic: string): PublishError {
   })
 }
 
-/** Nobody answered by the deadline, or whoever answered refused us. */
-export function connectError(brokers: readonly string[], cause: unknown): ConnectionError {
-  if (cause instanceof DriverError && (cause.kind === 'authentication' || cause.kind === 'authorization')) {
-    return new ConnectionError({
-      code: 'POSTHORN_AUTHENTICATION',
-      message: `Kafka at ${brokers.join(', ')} refused us (${cause.message}). Correct the credentials or grant access.`,
-      details: { addresses: brokers },
-      cause,
-    })
-  }
+type Reachable = Pick<Settings, 'brokers' | 'tls'>
+
+/** Nobody answered by the deadline, or whoever answered does not want us as we are: says what to do. */
+export function connectError({ brokers, tls }: Reachable, cause: unknown): ConnectionError {
+  const where = `Kafka at ${brokers.join(', ')}`
+  const refusal = cause instanceof DriverError ? refusals[cause.kind]?.(cause, tls) : undefined
   const why = cause === undefined ? '' : ` (${textOf(cause)})`
+  const advice = 'Check the addresses, and that the brokers run and accept connections.'
   return new ConnectionError({
-    code: 'POSTHORN_UNREACHABLE',
+    code: refusal?.code ?? 'POSTHORN_UNREACHABLE',
     message:
-      `No Kafka broker answered in time at ${brokers.join(', ')}${why}. ` +
-      'Check the addresses, and that the brokers run and accept connections.',
+      refusal === undefined ? `${where} did not answer in time${why}. ${advice}` : `${where} ${refusal.message}.`,
     details: { addresses: brokers },
     cause,
   })
 }
+
+interface Refusal {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+const refusals: Readonly<Partial<Record<DriverError['kind'], (cause: DriverError, tls: Settings['tls']) => Refusal>>> =
+  {
+    tls: (error, tls) => ({
+      code: 'POSTHORN_TLS',
+      message: `cannot be reached with TLS: ${tlsProblemOf(error.cause, tls) ?? error.message}`,
+    }),
+    authentication: ({ message }) => ({
+      code: 'POSTHORN_AUTHENTICATION',
+      message: `refused the login (${message}). Correct the option sasl`,
+    }),
+    authorization: ({ message }) => ({
+      code: 'POSTHORN_AUTHENTICATION',
+      message: `does not allow it (${message}). Grant access with an ACL`,
+    }),
+    credentials: ({ message }) => ({
+      code: 'POSTHORN_UNREACHABLE',
+      message: `got no credentials from us (${message}). Repair what gives them`,
+    }),
+  }
 
 /** A wait for the cluster ended since its signal fired or the transport was closed. */
 export function endedError(brokers: readonly string[], why: string): ConnectionError {
@@ -126,6 +179,17 @@ export function missingTopicsError(topics: readonly string[], topology: string):
   })
 }
 
+/** A topic exists, and messages would be lost with it. */
+export function mismatchError(topic: string, differences: readonly Difference[]): TopologyError {
+  return new TopologyError({
+    code: 'POSTHORN_TOPOLOGY_MISMATCH',
+    message:
+      `The topic "${topic}" exists with other settings: ${describeDifferences(differences)}. Change them on the cluster ` +
+      '(kafka-configs), or let it run empty and delete it, so that it is created again.',
+    details: { topic, differences },
+  })
+}
+
 /** A topic cannot be created as planned. */
 export function cannotCreateError(topic: string, cause: unknown): TopologyError {
   return new TopologyError({
@@ -133,5 +197,16 @@ export function cannotCreateError(topic: string, cause: unknown): TopologyError 
     message: `Topic "${topic}" could not be created: ${textOf(cause)}. Create it yourself, or correct the options.`,
     details: { topic },
     cause,
+  })
+}
+
+/** The offsets of a group do not exist any more, and it may not go on without them. */
+export function lostOffsetsError(groupId: string, lost: readonly string[]): TopologyError {
+  return new TopologyError({
+    code: 'POSTHORN_OFFSETS_LOST',
+    message:
+      `Offsets of group ${groupId} do not exist any more: ${lost.join('; ')}. Messages were deleted before they were ` +
+      "read, or the topic was made anew. Set the group's offsets with Kafka's tools, or lostOffsets to 'earliest'.",
+    details: { groupId, lost },
   })
 }

@@ -1,10 +1,13 @@
-import type { Subscriber, Subscription } from '@posthorn/core/adapter'
+import { PosthornError } from '@posthorn/core/adapter'
+import type { Subscriber, Subscription, TopicHealth } from '@posthorn/core/adapter'
 import { byDeadline } from './byDeadline.js'
 import { connectError, endedError } from './errorMapping.js'
 import { GroupSubscription } from './groupSubscription.js'
 import type { SubscriberParts } from './groupSubscription.js'
 
 export interface KafkaSubscriber extends Subscriber {
+  /** How far each group is in each of its topics. */
+  topics(): TopicHealth[]
   /** Commits what is settled and leaves all groups by the deadline. */
   close(deadline: number): Promise<void>
 }
@@ -20,7 +23,7 @@ export function createKafkaSubscriber(parts: Omit<SubscriberParts, 'onLeft'>): K
   function notStarted({ destination, group }: Subscription, signal: AbortSignal | undefined): Error {
     if (closing.signal.aborted) return endedError(settings.brokers, 'the transport was closed')
     if (signal?.aborted === true) return endedError(settings.brokers, "the caller's signal fired")
-    return connectError(settings.brokers, new Error(`group ${destination}.${group} got no partitions`))
+    return connectError(settings, new Error(`group ${destination}.${group} got no partitions`))
   }
 
   return {
@@ -39,10 +42,10 @@ export function createKafkaSubscriber(parts: Omit<SubscriberParts, 'onLeft'>): K
       const outcome = await byDeadline(started, { clock, deadline: options.deadline, signal })
       if (outcome === 'started') return { stop: (deadline) => group.stop(deadline) }
       void group.leave(clock.monotonic() + giveUpMs)
-      throw outcome === undefined
-        ? notStarted(subscription, options.signal)
-        : connectError(settings.brokers, outcome.error)
+      if (outcome === undefined) throw notStarted(subscription, options.signal)
+      throw outcome.error instanceof PosthornError ? outcome.error : connectError(settings, outcome.error)
     },
+    topics: () => [...running].flatMap((group) => group.topics()),
     async close(deadline) {
       closing.abort()
       await Promise.all([...running].map((group) => group.leave(deadline)))

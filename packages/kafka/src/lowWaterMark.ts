@@ -15,6 +15,7 @@ export class LowWaterMark {
   #window: Tracked[] = []
   #head = 0
   #next: number
+  #doneCount = 0
 
   constructor(start: number) {
     this.#next = start
@@ -35,11 +36,14 @@ export class LowWaterMark {
     return this.#window.length - this.#head
   }
 
-  track(offset: number): Tracked {
-    const tracked = { offset, done: false }
+  /** Something is done that is not below the mark. */
+  get hasDoneAhead(): boolean {
+    return this.#doneCount > 0
+  }
+
+  track(tracked: Tracked): void {
     this.#window.push(tracked)
-    this.#next = offset + 1
-    return tracked
+    this.#next = tracked.offset + 1
   }
 
   /** Nothing is between the last offset and this one: offsets of control records, or compacted away. */
@@ -53,6 +57,7 @@ export class LowWaterMark {
     const before = this.#head
     while (this.#window[this.#head]?.done === true) this.#head += 1
     const hasMoved = this.#head > before
+    this.#doneCount += 1 - (this.#head - before)
     if (this.#head >= compactAt && this.#head * 2 >= this.#window.length) {
       this.#window = this.#window.slice(this.#head)
       this.#head = 0

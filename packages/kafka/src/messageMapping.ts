@@ -6,39 +6,89 @@ const contentTypeHeader = 'content-type'
 /** Names with which a sender could reach a prototype. */
 const refusedHeaders: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** A message as a Kafka record; id and type are in the body or in headers already. */
-export function toRecord(message: WireMessage, timestampMs: number): OutgoingRecord {
-  const headers: Record<string, string> = {}
-  for (const name of Object.keys(message.headers)) {
-    if (name.toLowerCase() !== contentTypeHeader) headers[name] = message.headers[name]!
+/** Makes records of messages; id and type are in the body or in headers already. */
+export interface RecordMaker {
+  /** Throws a `TypeError` that names the header when one is no string: Kafka's clients would write something else. */
+  toRecord(message: WireMessage, timestampMs: number): OutgoingRecord
+}
+
+/** Headers of messages that have none but their content type, by that; nobody has more media types than these. */
+const maxSharedHeaders = 32
+
+export function createRecordMaker(): RecordMaker {
+  const shared = new Map<string, Readonly<Record<string, string>>>()
+
+  /** One object for all, since most messages have no other header. */
+  function contentTypeOnly(contentType: string): Readonly<Record<string, string>> {
+    const known = shared.get(contentType)
+    if (known !== undefined) return known
+    const headers = contentType === '' ? {} : { [contentTypeHeader]: contentType }
+    if (shared.size < maxSharedHeaders) shared.set(contentType, headers)
+    return headers
   }
-  if (message.contentType !== '') headers[contentTypeHeader] = message.contentType
+
+  function headersOf({ headers, contentType }: WireMessage): Readonly<Record<string, string>> {
+    for (const _name in headers) return ownTexts(headers, contentType)
+    return contentTypeOnly(contentType)
+  }
+
   return {
-    key: message.partitionKey === undefined ? null : Buffer.from(message.partitionKey),
-    value: message.body === null ? null : asBuffer(message.body),
-    headers,
-    timestampMs,
+    toRecord: (message, timestampMs) => ({
+      key: message.partitionKey ?? null,
+      value: message.body === null ? null : asBuffer(message.body),
+      headers: headersOf(message),
+      timestampMs,
+    }),
   }
 }
 
-/** What a record says, as a delivery has it. */
-export interface ReadRecord {
-  readonly body: Uint8Array | null
+function ownTexts(headers: Readonly<Record<string, unknown>>, contentType: string): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (typeof value !== 'string') throw new TypeError(`Header "${name}" is no string`)
+    if (name.toLowerCase() !== contentTypeHeader) texts[name] = value
+  }
+  if (contentType !== '') texts[contentTypeHeader] = contentType
+  return texts
+}
+
+/** What the headers of a record say. The object is never changed: records may share it. */
+export interface ReadHeaders {
   readonly headers: Readonly<Record<string, string>>
   readonly contentType: string
-  readonly partitionKey: string | undefined
 }
 
-export function readRecord({ key, value, headers }: FetchedRecord): ReadRecord {
-  const read: Record<string, string> = Object.create(null) as Record<string, string>
+/** Reads headers; those that are the same object as before are not read again, as a driver may give them. */
+export function createHeadersReader(): (headers: FetchedRecord['headers']) => ReadHeaders {
+  let before: FetchedRecord['headers'] | undefined
+  let shared: ReadHeaders | undefined
+  return (headers) => {
+    if (headers === before) return (shared ??= frozen(readHeaders(headers)))
+    before = headers
+    shared = undefined
+    return readHeaders(headers)
+  }
+}
+
+/** Only what is shared: with a trace header each record has headers of its own, and to freeze them costs twice what reading them does. */
+function frozen(read: ReadHeaders): ReadHeaders {
+  Object.freeze(read.headers)
+  return read
+}
+
+function readHeaders(headers: FetchedRecord['headers']): ReadHeaders {
+  const read: Record<string, string> = {}
   let contentType = ''
   for (const name of Object.keys(headers)) {
     const text = textOf(headers[name])
     if (text === undefined || refusedHeaders.has(name)) continue
-    if (name.toLowerCase() === contentTypeHeader) contentType = text
+    if (name === contentTypeHeader || name.toLowerCase() === contentTypeHeader) contentType = text
     else read[name] = text
   }
-  return { body: value, headers: read, contentType, partitionKey: key === null ? undefined : key.toString() }
+  // An object that is made without a prototype is a hash table to V8: larger, and slower to look into.
+  Object.setPrototypeOf(read, null)
+  return { headers: read, contentType }
 }
 
 /** A repeated name is a list: the first one counts. */

@@ -1,9 +1,8 @@
 const seed = 0x9747b28c
 const multiplier = 0x5bd1e995
 
-/** The hash by which Java's client chooses partitions, as a signed 32-bit number. */
-export function murmur2(data: Uint8Array): number {
-  const { length } = data
+/** The hash by which Java's client chooses partitions, of the first `length` bytes, as a signed 32-bit number. */
+export function murmur2(data: Uint8Array, length: number = data.length): number {
   const aligned = length & ~3
   let hash = seed ^ length
   for (let at = 0; at < aligned; at += 4) {
@@ -22,6 +21,6 @@ export function murmur2(data: Uint8Array): number {
 }
 
 /** The partition of a key among `count`, the same as Java's default partitioner chooses. */
-export function partitionOfKey(key: Uint8Array, count: number): number {
-  return (murmur2(key) & 0x7fffffff) % count
+export function partitionOfKey(key: Uint8Array, count: number, length: number = key.length): number {
+  return (murmur2(key, length) & 0x7fffffff) % count
 }

@@ -1,4 +1,5 @@
 import type { Clock, Logger, TimerHandle } from '@posthorn/core/adapter'
+import type { Counts } from './counts.js'
 import type { OffsetToCommit } from './driver/driver.js'
 import { DriverError } from './driver/driverError.js'
 import type { PartitionQueue } from './partitionQueue.js'
@@ -24,6 +25,7 @@ export interface CommitterParts {
   readonly intervalMs: number
   /** So many commits in a row failed that the consumer cannot be right. */
   readonly onStuck: () => void
+  readonly counts: Counts
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -78,8 +80,9 @@ export function createOffsetCommitter(parts: CommitterParts): OffsetCommitter {
     try {
       await parts.commit(offsets)
       // After a last word, the next one that runs has to be written again, wherever it stands.
-      if (!ifClean) for (const [index, queue] of queues.entries()) queue.committed = offsets[index]!.offset
+      if (!ifClean) for (const [index, queue] of queues.entries()) queue.noteCommitted(offsets[index]!.offset)
       failures = 0
+      parts.counts.commits += 1
       return true
     } catch (error) {
       failed(error)
@@ -88,6 +91,7 @@ export function createOffsetCommitter(parts: CommitterParts): OffsetCommitter {
   }
 
   function failed(err: unknown): void {
+    parts.counts.failedCommits += 1
     parts.logger.debug({ event: 'kafka.commit', groupId: parts.groupId, err }, 'A commit failed and is repeated')
     // The group rebalances: what stays ours is committed after that.
     if (err instanceof DriverError && err.kind === 'membership') return
@@ -97,7 +101,10 @@ export function createOffsetCommitter(parts: CommitterParts): OffsetCommitter {
   }
 
   return {
-    touch: () => armIn(intervalMs),
+    touch() {
+      // Asked for every message: without looking at the clock when it is sure to happen in time.
+      if (timerAt === Infinity) armIn(intervalMs)
+    },
     hurry: () => armIn(Math.min(idleMs, intervalMs)),
     flush,
     letGo: () =>

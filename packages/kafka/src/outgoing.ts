@@ -1,5 +1,8 @@
-import type { Deadlines, PublishError, SendOptions } from '@posthorn/core/adapter'
+import type { DeadlineEntry, Deadlines, PublishError, Receipt, SendOptions } from '@posthorn/core/adapter'
 import type { OutgoingRecord } from './driver/driver.js'
+import { givenUpError } from './errorMapping.js'
+import type { GivingUp } from './errorMapping.js'
+import { maxRecordBytes } from './messageSize.js'
 
 /** What a send that fails now would have done to the log. */
 export type Risk =
@@ -10,71 +13,84 @@ export type Risk =
   /** An attempt ended without telling. */
   | 'written'
 
-/** A message on its way to its confirmation: settled once, by its confirmation, its deadline, its signal or an error. */
-export interface Outgoing {
-  readonly record: OutgoingRecord
-  /** What it takes in a batch, roughly. */
+/** The two ends of the caller's promise. */
+export interface Caller {
+  resolve(receipt: Receipt): void
+  reject(error: PublishError): void
+}
+
+/** Kafka cannot tell who listens. */
+const receipt: Receipt = { routed: undefined }
+
+/**
+ * A message on its way to its confirmation: settled once, by its confirmation, its deadline, its signal or an error. It is
+ * its own record and its own deadline, since what every message needs beside its bytes is most of the cost of sending.
+ */
+export class Outgoing implements OutgoingRecord, DeadlineEntry {
+  readonly key: string | null
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly timestampMs: number
+  /** What it takes in a batch, at most. */
   readonly bytes: number
-  risk: Risk
-  readonly settled: boolean
-  confirm(): void
-  fail(errorOf: (outcome: 'notSent' | 'unknown') => PublishError): void
-}
+  risk: Risk = 'none'
+  /** What the last attempt ended with. */
+  lastError: unknown = undefined
+  at: number = Infinity
+  slot = -1
+  readonly #topic: string
+  readonly #caller: Caller
+  #isSettled = false
+  #deadlines: Deadlines | undefined
+  #stopListening: (() => void) | undefined
 
-/** Why the caller does not wait any longer. */
-export type GivingUp = 'deadline' | 'aborted'
-
-export interface OutgoingParts {
-  readonly record: OutgoingRecord
-  readonly options: SendOptions
-  readonly deadlines: Deadlines
-  readonly resolve: () => void
-  readonly reject: (error: PublishError) => void
-  /** What the caller gets when it gives up. */
-  readonly givingUp: (why: GivingUp, outcome: 'notSent' | 'unknown') => PublishError
-}
-
-/** Lengths of a record's frame and of a header's, at most, in Kafka's format. */
-const recordOverhead = 40
-const headerOverhead = 8
-
-export function createOutgoing(parts: OutgoingParts): Outgoing {
-  const { record, options, deadlines } = parts
-  let settled = false
-
-  const outgoing: Outgoing = {
-    record,
-    bytes: bytesOf(record),
-    risk: 'none',
-    get settled() {
-      return settled
-    },
-    confirm() {
-      if (settle()) parts.resolve()
-    },
-    fail(errorOf) {
-      if (settle()) parts.reject(errorOf(outgoing.risk === 'none' ? 'notSent' : 'unknown'))
-    },
+  constructor(topic: string, record: OutgoingRecord, caller: Caller) {
+    this.key = record.key
+    this.value = record.value
+    this.headers = record.headers
+    this.timestampMs = record.timestampMs
+    this.bytes = maxRecordBytes(record)
+    this.#topic = topic
+    this.#caller = caller
   }
 
-  function settle(): boolean {
-    if (settled) return false
-    settled = true
-    deadline.clear()
-    options.signal?.removeEventListener('abort', onAbort)
+  get settled(): boolean {
+    return this.#isSettled
+  }
+
+  /** Rejects by the deadline or the signal. */
+  watch({ deadline, signal }: SendOptions, deadlines: Deadlines): void {
+    this.at = deadline
+    this.#deadlines = deadlines
+    deadlines.add(this)
+    if (signal === undefined) return
+    const onAbort = (): void => this.#giveUp('aborted')
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#stopListening = () => signal.removeEventListener('abort', onAbort)
+  }
+
+  /** The deadline has come. */
+  onDue(): void {
+    this.#giveUp('deadline')
+  }
+
+  confirm(): void {
+    if (this.#settle()) this.#caller.resolve(receipt)
+  }
+
+  fail(errorOf: (outcome: 'notSent' | 'unknown') => PublishError): void {
+    if (this.#settle()) this.#caller.reject(errorOf(this.risk === 'none' ? 'notSent' : 'unknown'))
+  }
+
+  #giveUp(why: GivingUp): void {
+    this.fail((outcome) => givenUpError(this.#topic, why, { outcome, last: this.lastError }))
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) return false
+    this.#isSettled = true
+    this.#deadlines?.remove(this)
+    this.#stopListening?.()
     return true
   }
-
-  const onAbort = (): void => outgoing.fail((outcome) => parts.givingUp('aborted', outcome))
-  const deadline = deadlines.watch(options.deadline, () =>
-    outgoing.fail((outcome) => parts.givingUp('deadline', outcome)),
-  )
-  options.signal?.addEventListener('abort', onAbort, { once: true })
-  return outgoing
-}
-
-function bytesOf({ key, value, headers }: OutgoingRecord): number {
-  let bytes = recordOverhead + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const name in headers) bytes += headerOverhead + name.length * 3 + headers[name]!.length * 3
-  return bytes
 }

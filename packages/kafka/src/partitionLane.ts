@@ -1,13 +1,18 @@
 import { fullJitter } from '@posthorn/core/adapter'
 import type { BackoffOptions, Clock, PublishError, TimerHandle } from '@posthorn/core/adapter'
-import { DriverError, isPassing } from './driver/driverError.js'
+import type { Counts } from './counts.js'
+import { backoffFor } from './backoffFor.js'
+import { DriverError, isOutage } from './driver/driverError.js'
 import type { OutgoingRecord } from './driver/driver.js'
+import { batchOverhead } from './messageSize.js'
 import type { Outgoing } from './outgoing.js'
+import { OutgoingQueue } from './outgoingQueue.js'
 
 /** What a lane does with its partition. */
 export interface LaneOptions {
   readonly maxBatchBytes: number
   readonly clock: Clock
+  readonly counts: Counts
   readonly send: (records: readonly OutgoingRecord[]) => Promise<void>
   /** The refusal of one message for good. */
   readonly refusal: (error: unknown, outcome: 'notSent' | 'unknown') => PublishError
@@ -21,8 +26,9 @@ export interface LaneOptions {
 const maxBatchCount = 500
 /** Small enough for a leader that has just moved; the deadline of each message ends it. */
 const backoff: BackoffOptions = { firstMs: 50, maxMs: 1_000 }
-/** Too few replicas for longer than these waits, about a second, is more than a leader that moves. */
-const maxReplicaFailures = 6
+/** The least waits, doubled, after attempts whose answers were lost: each may have put a copy into the log. */
+const firstCopyMs = 25
+const maxCopyMs = 2_000
 
 /**
  * One partition's way to the broker: at most one send at a time, which carries everything that has piled up behind the
@@ -30,15 +36,16 @@ const maxReplicaFailures = 6
  */
 export class PartitionLane {
   readonly #options: LaneOptions
-  #waiting: Outgoing[] = []
+  readonly #queue = new OutgoingQueue()
+  /** Batches that go before the queue, first to last: one that failed, or the parts of one that was divided. */
+  #again: (readonly Outgoing[])[] = []
   #underWay: readonly Outgoing[] = []
-  #sweepAt = 1_024
   #isBusy = false
   #failures = 0
+  /** Failures in a row after which the batch may be in the log. */
+  #copies = 0
   /** Learned from a topic that takes less than we thought. */
   #maxBytes: number
-  /** So many messages go alone, to find the one that the broker does not take. */
-  #singles = 0
   #timer: TimerHandle | undefined
   #closed = false
 
@@ -53,27 +60,22 @@ export class PartitionLane {
   }
 
   get isIdle(): boolean {
-    return !this.#isBusy && this.#waiting.every(({ settled }) => settled)
+    return !this.#isBusy && this.#again.length === 0 && this.#queue.isIdle
   }
 
   push(outgoing: Outgoing): void {
     if (this.#closed) return
-    this.#waiting.push(outgoing)
-    // What was given up while the broker is away is let go, without a search for each.
-    if (this.#waiting.length >= this.#sweepAt) {
-      this.#waiting = this.#waiting.filter(({ settled }) => !settled)
-      this.#sweepAt = Math.max(1_024, this.#waiting.length * 2)
-    }
+    this.#queue.push(outgoing)
     if (this.#isBusy) return
     this.#isBusy = true
     // Not at once: whatever is published in the same turn of the event loop shares the batch.
-    setImmediate(() => void this.#sendNext())
+    setImmediate(this.#sendSoon)
   }
 
   /** Takes what waits, to be sent elsewhere. */
   drain(): Outgoing[] {
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting = [...this.#again.flat(), ...this.#queue.drain()]
+    this.#again = []
     return waiting
   }
 
@@ -84,6 +86,8 @@ export class PartitionLane {
     for (const outgoing of [...this.#underWay, ...this.drain()]) outgoing.fail(errorOf)
   }
 
+  readonly #sendSoon = (): void => void this.#sendNext()
+
   async #sendNext(): Promise<void> {
     const batch = this.#nextBatch()
     this.#underWay = batch
@@ -91,72 +95,90 @@ export class PartitionLane {
       this.#isBusy = false
       return
     }
-    this.#options.onBatch()
+    const { counts, onBatch, send } = this.#options
+    onBatch()
+    counts.batches += 1
     for (const outgoing of batch) if (outgoing.risk === 'none') outgoing.risk = 'underWay'
     try {
-      await this.#options.send(batch.map(({ record }) => record))
-      this.#failures = 0
-      for (const outgoing of batch) outgoing.confirm()
-      void this.#sendNext()
+      await send(batch)
     } catch (error) {
-      await this.#failed(batch, error)
+      return this.#failed(batch, error)
     }
+    this.#forgetFailures()
+    counts.confirmed += batch.length
+    for (const outgoing of batch) outgoing.confirm()
+    // Whoever publishes again on a confirmation shares the next batch.
+    setImmediate(this.#sendSoon)
   }
 
-  #nextBatch(): Outgoing[] {
-    const batch: Outgoing[] = []
-    const maxCount = this.#singles > 0 ? 1 : maxBatchCount
-    let bytes = 0
-    let taken = 0
-    for (const outgoing of this.#waiting) {
-      if (!outgoing.settled) {
-        if (batch.length > 0 && bytes + outgoing.bytes > this.#maxBytes) break
-        bytes += outgoing.bytes
-        batch.push(outgoing)
-      }
-      taken += 1
-      if (batch.length === maxCount) break
+  #nextBatch(): readonly Outgoing[] {
+    for (let batch = this.#again.shift(); batch !== undefined; batch = this.#again.shift()) {
+      const alive = batch.filter(({ settled }) => !settled)
+      if (alive.length > 0) return alive
     }
-    if (this.#singles > 0) this.#singles -= 1
-    this.#waiting = this.#waiting.slice(taken)
-    return batch
+    return this.#queue.take(maxBatchCount, this.#maxBytes - batchOverhead)
   }
 
   async #failed(batch: readonly Outgoing[], cause: unknown): Promise<void> {
     const error =
       cause instanceof DriverError ? cause : new DriverError({ kind: 'other', message: 'Sending failed', cause })
     for (const outgoing of batch) {
+      outgoing.lastError = error
       if (error.written === 'unknown') outgoing.risk = 'written'
       else if (outgoing.risk === 'underWay') outgoing.risk = 'none'
     }
     const alive = batch.filter(({ settled }) => !settled)
-    if (batch.length > 1 && (error.kind === 'tooLarge' || error.kind === 'invalidRecord')) {
-      this.#divide(alive, error)
-      return this.#sendNext()
+    if (error.kind === 'tooLarge' || error.kind === 'invalidRecord') {
+      if (batch.length > 1) {
+        this.#divide(alive, error)
+        return this.#sendNext()
+      }
+      // The one at fault: batches were not too large as such.
+      this.#maxBytes = this.#options.maxBatchBytes
     }
-    this.#failures += 1
     if (this.#isFinal(error)) {
-      this.#failures = 0
+      this.#forgetFailures()
+      this.#options.counts.refused += alive.length
       for (const outgoing of alive) outgoing.fail((outcome) => this.#options.refusal(error, outcome))
       return this.#sendNext()
     }
+    await this.#repeat(alive, error)
+  }
+
+  async #repeat(batch: readonly Outgoing[], error: DriverError): Promise<void> {
+    const { clock, counts, beforeRetry } = this.#options
+    this.#failures += 1
+    if (error.written === 'unknown') this.#copies += 1
     this.#underWay = []
-    this.#waiting = [...alive, ...this.#waiting]
-    await this.#options.beforeRetry(error)
+    counts.resent += batch.length
+    this.#again.unshift(batch)
+    await beforeRetry(error)
     if (this.#closed) return
-    this.#timer = this.#options.clock.schedule(fullJitter(this.#failures, backoff), () => void this.#sendNext())
+    const waitMs = fullJitter(this.#failures, backoffFor(error, backoff))
+    const leastMs = this.#copies === 0 ? 0 : Math.min(firstCopyMs * 2 ** (this.#copies - 1), maxCopyMs)
+    this.#timer = clock.schedule(Math.max(waitMs, leastMs), this.#sendSoon)
+  }
+
+  #forgetFailures(): void {
+    this.#failures = 0
+    this.#copies = 0
   }
 
   /** One message of the batch is at fault, or all together are too large: the others must not suffer. */
-  #divide(batch: readonly Outgoing[], error: DriverError): void {
-    if (error.kind === 'invalidRecord') this.#singles = batch.length
-    else this.#maxBytes = Math.floor(batch.reduce((sum, { bytes }) => sum + bytes, 0) / 2)
-    this.#waiting = [...batch, ...this.#waiting]
+  #divide(batch: readonly Outgoing[], { kind }: DriverError): void {
+    this.#options.counts.divided += 1
+    if (kind === 'invalidRecord') {
+      this.#again.unshift(...batch.map((outgoing) => [outgoing]))
+      return
+    }
+    const half = Math.ceil(batch.length / 2)
+    this.#again.unshift(batch.slice(0, half), batch.slice(half))
+    const bytes = batch.reduce((sum, outgoing) => sum + outgoing.bytes, 0)
+    this.#maxBytes = Math.min(this.#maxBytes, Math.ceil(bytes / 2) + batchOverhead)
   }
 
   #isFinal(error: DriverError): boolean {
-    if (error.kind === 'tooFewReplicas') return this.#failures >= maxReplicaFailures
     // A topic that is gone is looked for again first; who has no right to it gets the answer at once.
-    return error.kind !== 'unknownTopic' && !isPassing(error)
+    return error.kind !== 'unknownTopic' && !isOutage(error)
   }
 }

@@ -5,28 +5,40 @@ import type { CrashRecord } from './crashRecord.js'
 import type { KafkaDriver, OffsetToCommit } from './driver/driver.js'
 import { isPassing } from './driver/driverError.js'
 import type { PartitionQueue } from './partitionQueue.js'
+import type { Counts } from './counts.js'
 import { readStarts } from './partitionStart.js'
-import type { PartitionStart } from './partitionStart.js'
+import type { GroupStarts, PartitionStart, StartPolicy } from './partitionStart.js'
 import type { Turns } from './turns.js'
 
 /** Opens partitions that have just become ours. */
 export interface PartitionOpening {
   /**
-   * Finds out where the group stands, puts on record that we start there, and only then lets messages out. Gives the
-   * error that makes all this useless, if there is one; ends with the signal.
+   * Finds out where the group stands, puts on record that we start there, and only then lets messages out. Ends with the
+   * signal, which gives nothing.
    */
-  open(queues: readonly PartitionQueue[], signal: AbortSignal): Promise<unknown>
+  open(queues: readonly PartitionQueue[], signal: AbortSignal): Promise<Opened | undefined>
 }
+
+/** What came of it. */
+export type Opened =
+  /** Of these partitions the group's offsets do not exist; all others are open. */
+  | { readonly lost: readonly string[] }
+  /** Makes all this useless. */
+  | { readonly error: unknown }
 
 export interface OpeningParts {
   readonly topic: string
   readonly groupId: string
   readonly driver: KafkaDriver
   readonly record: CrashRecord
+  readonly policy: StartPolicy
+  readonly counts: Counts
   readonly turns: Turns
   readonly clock: Clock
   readonly logger: Logger
   readonly commit: (offsets: readonly OffsetToCommit[]) => Promise<void>
+  /** The next fetch begins where the queue says. */
+  readonly seek: (queue: PartitionQueue) => void
   /** Whether the queue may be committed at this moment. */
   readonly isOurs: (queue: PartitionQueue) => boolean
   /** Aborted when nothing is opened any more. */
@@ -40,37 +52,48 @@ const backoff = { firstMs: 100, maxMs: 3_000 }
 const rewriteMs = 200
 
 export function createPartitionOpening(parts: OpeningParts): PartitionOpening {
-  const { driver, record, clock, logger, topic } = parts
+  const { driver, record, clock, logger, topic, groupId } = parts
 
-  async function attempt(queues: readonly PartitionQueue[], signal: AbortSignal): Promise<void> {
-    const startOf = await readStarts(driver, parts, logger)
-    if (signal.aborted) return
-    const offsets = baseline(queues, startOf)
+  async function attempt(queues: readonly PartitionQueue[], signal: AbortSignal): Promise<Opened | undefined> {
+    const starts = await readStarts(driver, parts)
+    if (signal.aborted) return undefined
+    const found = queues.map((queue) => ({ queue, start: starts.startOf(queue.partition) }))
+    const known = found.flatMap(({ queue, start }) => (typeof start === 'string' ? [] : [{ queue, start }]))
+    const offsets = baseline(known, starts)
     if (offsets.length > 0) await parts.commit(offsets)
-    if (signal.aborted) return
-    for (const queue of queues) {
-      const start = startOf(queue.partition)
-      queue.open(start.offset, start.starts === undefined ? undefined : cautionFor(queue, start))
+    if (signal.aborted) return undefined
+    for (const { queue, start } of known) {
+      const isElsewhere = queue.open(start.offset, start.starts === undefined ? undefined : cautionFor(queue, start))
       queue.committed = start.offset
+      if (isElsewhere || start.seeks) parts.seek(queue)
     }
+    return { lost: found.flatMap(({ start }) => (typeof start === 'string' ? [start] : [])) }
   }
 
   /** Where the process before died, its record stays: it is counted when its head is handed over. */
   function baseline(
-    queues: readonly PartitionQueue[],
-    startOf: (partition: number) => PartitionStart,
+    known: readonly { readonly queue: PartitionQueue; readonly start: PartitionStart }[],
+    starts: GroupStarts,
   ): OffsetToCommit[] {
     const offsets: OffsetToCommit[] = []
-    for (const { partition } of queues) {
-      const { offset, starts } = startOf(partition)
-      if (starts === undefined) offsets.push({ partition, offset, metadata: record.running(offset, 0) })
+    const mine = new Set<number>()
+    for (const { queue, start } of known) {
+      const { partition } = queue
+      mine.add(partition)
+      if (start.starts !== undefined) continue
+      offsets.push({ partition, offset: start.offset, metadata: record.running(start.offset, 0) })
+    }
+    for (const [partition, offset] of starts.baseline) {
+      if (!mine.has(partition)) offsets.push({ partition, offset, metadata: record.clean })
     }
     return offsets
   }
 
   function cautionFor(queue: PartitionQueue, { offset, starts }: PartitionStart): Caution {
+    parts.counts.cautions += 1
+    parts.turns.begin()
     logger.info(
-      { event: 'kafka.crashed', topic, partition: queue.partition, offset, starts },
+      { event: 'kafka.crashed', topic, groupId, partition: queue.partition, offset, starts },
       'The process that had this partition before did not let go of it: going on one message at a time',
     )
     return new Caution({
@@ -83,16 +106,16 @@ export function createPartitionOpening(parts: OpeningParts): PartitionOpening {
     })
   }
 
-  async function write(queue: PartitionQueue): Promise<boolean> {
+  async function write(queue: PartitionQueue): Promise<number | undefined> {
     const { partition, mark } = queue
     try {
       if (!parts.isOurs(queue)) throw new Error('not ours')
       await parts.commit([{ partition, offset: mark!, metadata: queue.metadata(false) }])
       queue.committed = mark
-      return true
+      return mark
     } catch {
       await pauseFor(rewriteMs, { clock, deadline: Infinity, signal: parts.ending })
-      return false
+      return undefined
     }
   }
 
@@ -100,7 +123,8 @@ export function createPartitionOpening(parts: OpeningParts): PartitionOpening {
     async open(queues, signal) {
       const options = { clock, deadline: Infinity, signal, backoff, isPassing }
       const outcome = await repeat(() => attempt(queues, signal), options)
-      return 'error' in outcome && !outcome.late ? outcome.error : undefined
+      if ('value' in outcome) return outcome.value
+      return outcome.late ? undefined : { error: outcome.error }
     },
   }
 }

@@ -5,7 +5,9 @@ import type { CrashRecord } from './crashRecord.js'
 import type { FetchedBatch, FetchedRecord } from './driver/driver.js'
 import { LowWaterMark } from './lowWaterMark.js'
 import type { Tracked } from './lowWaterMark.js'
-import { readRecord } from './messageMapping.js'
+import { createHeadersReader } from './messageMapping.js'
+import { PartitionDelivery } from './partitionDelivery.js'
+import type { DeliverySource } from './partitionDelivery.js'
 import type { RungPause } from './rungPause.js'
 
 /** What all partitions of a subscription share. */
@@ -31,11 +33,13 @@ export interface QueueParts {
   readonly mayHandOver: () => boolean
   /** What may be committed has moved. */
   readonly onMoved: (queue: PartitionQueue) => void
+  /** Something was settled that is not ours any more. */
+  readonly onStale: () => void
 }
 
-interface Item {
-  readonly record: FetchedRecord
-  readonly tracked: Tracked
+interface Item extends Tracked {
+  /** Undefined once it is done: the window of offsets outlives it, and must not keep what was fetched with it. */
+  record: FetchedRecord | undefined
   readonly bytes: number
   dueAtMs: number
   releases: number
@@ -46,7 +50,7 @@ const releaseBackoff = { firstMs: 200, maxMs: 10_000 }
 
 /**
  * One partition while it is ours: what was fetched waits here, in order, until it is handed over; what was handed over
- * counts until it is settled. Opening → open → gone (the partition was lost: its deliveries settle nothing any more).
+ * counts until it is settled. Opening → open → gone (the partition was lost: its deliveries are told, and settle nothing any more).
  */
 export class PartitionQueue {
   readonly #parts: QueueParts
@@ -58,12 +62,19 @@ export class PartitionQueue {
   #caution: Caution | undefined
   #bytes = 0
   #inFlight = 0
+  readonly #lost = new AbortController()
+  readonly #source: DeliverySource<Item>
+  readonly #readHeaders = createHeadersReader()
   #state: 'opening' | 'open' | 'halted' | 'gone' = 'opening'
   /** What the group has committed last; undefined: nothing yet. */
   committed: number | undefined
+  /** From when on finished messages wait for the committed offset to move, on the monotonic clock. */
+  #waitsSince: number | undefined
 
   constructor(parts: QueueParts) {
     this.#parts = parts
+    const { topic, partition } = parts
+    this.#source = { topic, partition, lost: this.#lost.signal, settle: (item, done) => this.#settle(item, done) }
   }
 
   get partition(): number {
@@ -91,6 +102,11 @@ export class PartitionQueue {
     return this.#inFlight
   }
 
+  /** How long finished messages have waited while the committed offset stood still, in milliseconds. */
+  get commitAgeMs(): number {
+    return this.#waitsSince === undefined ? 0 : this.#parts.clock.monotonic() - this.#waitsSince
+  }
+
   /** What may be committed; undefined while nothing is known of the partition. */
   get mark(): number | undefined {
     return this.#mark?.mark
@@ -101,13 +117,19 @@ export class PartitionQueue {
     return this.#mark?.next
   }
 
-  /** The group stands here: handing over may begin, with caution if the process before died. */
-  open(start: number, caution: Caution | undefined): void {
-    if (this.#state !== 'opening') return
-    this.#mark ??= new LowWaterMark(start)
+  /**
+   * The group stands here: handing over may begin, with caution if the process before died. True when the next fetch has
+   * to begin here, since what was fetched lies before.
+   */
+  open(start: number, caution: Caution | undefined): boolean {
+    if (this.#state !== 'opening') return false
+    const isAhead = this.#mark !== undefined && this.#mark.mark < start
+    if (isAhead) this.#forget()
+    if (isAhead || this.#mark === undefined) this.#mark = new LowWaterMark(start)
     this.#caution = caution
     this.#state = 'open'
     this.#parts.inFlight.request()
+    return isAhead
   }
 
   /** Takes what was fetched. What came already is skipped: after a rejoin it can be fetched twice. */
@@ -118,9 +140,11 @@ export class PartitionQueue {
     const mark = (this.#mark ??= new LowWaterMark(records[0]?.offset ?? nextOffset))
     for (const record of records) {
       if (record.offset < mark.next) continue
-      const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+      const bytes = record.size ?? (record.key?.length ?? 0) + (record.value?.length ?? 0)
       const dueAtMs = this.#parts.pause?.dueAtMs(record.timestampMs, fetchedAtMs) ?? 0
-      this.#fresh.push({ record, tracked: mark.track(record.offset), bytes, dueAtMs, releases: 0 })
+      const item: Item = { offset: record.offset, done: false, record, bytes, dueAtMs, releases: 0 }
+      mark.track(item)
+      this.#fresh.push(item)
       this.#bytes += bytes
     }
     this.#parts.inFlight.buffered(this.#bytes - before)
@@ -138,7 +162,7 @@ export class PartitionQueue {
   take(nowMs: number): Delivery | undefined {
     const item = this.#head
     if (item === undefined || !this.#canTake || item.dueAtMs > nowMs) return undefined
-    if (this.#caution?.permits(item.tracked.offset, this.#inFlight) === false) return undefined
+    if (this.#caution?.permits(item.offset, this.#inFlight) === false) return undefined
     if (this.#released[0] === item) this.#released.shift()
     else this.#dropFresh()
     this.#bytes -= item.bytes
@@ -146,6 +170,14 @@ export class PartitionQueue {
     this.#inFlight += 1
     this.#parts.inFlight.taken(item.bytes)
     return this.#deliveryOf(item)
+  }
+
+  /** The group's offset is this one now. */
+  noteCommitted(offset: number): void {
+    this.committed = offset
+    // Of what is done above it nobody knows the age: it has waited since then at least.
+    const isBehind = this.#mark !== undefined && (this.#mark.mark > offset || this.#mark.hasDoneAhead)
+    this.#waitsSince = isBehind ? this.#parts.clock.monotonic() : undefined
   }
 
   /** What a commit of the mark says: that we are alive on it, or that we let go of it alive. */
@@ -165,6 +197,7 @@ export class PartitionQueue {
   drop(): void {
     this.#state = 'gone'
     this.#forget()
+    this.#lost.abort()
   }
 
   get #head(): Item | undefined {
@@ -194,46 +227,34 @@ export class PartitionQueue {
   }
 
   #deliveryOf(item: Item): Delivery {
-    const { topic, partition } = this.#parts
-    const { offset } = item.record
-    const { body, headers, contentType, partitionKey } = readRecord(item.record)
-    let settled = false
-    const settle = (done: boolean): void => {
-      if (settled) return
-      settled = true
-      this.#settle(item, done)
-    }
-    return {
-      body,
-      headers,
-      contentType,
-      address: `${topic}[${partition}]@${offset}`,
-      ...(partitionKey === undefined ? {} : { partitionKey }),
-      brokerRedeliveries: this.#caution?.startsAt(offset) ?? 0,
-      complete: () => settle(true),
-      release: () => settle(false),
-    }
+    const record = item.record!
+    const read = this.#readHeaders(record.headers)
+    const brokerRedeliveries = this.#caution?.startsAt(item.offset) ?? 0
+    return new PartitionDelivery(this.#source, { item, record, read, brokerRedeliveries })
   }
 
   #settle(item: Item, done: boolean): void {
     this.#inFlight -= 1
-    if (this.#state !== 'gone') {
+    if (this.#state === 'gone') this.#parts.onStale()
+    else {
       if (done) this.#finish(item)
       else if (this.#state === 'open') this.#putBack(item)
     }
     this.#parts.inFlight.settled(item.bytes)
   }
 
-  #finish({ tracked }: Item): void {
-    if (this.#mark!.finish(tracked)) this.#parts.onMoved(this)
-    if (this.#inFlight === 0 && this.bufferedCount === 0) this.#caution?.release()
+  #finish(item: Item): void {
+    item.record = undefined
+    this.#waitsSince ??= this.#parts.clock.monotonic()
+    if (this.#mark!.finish(item)) this.#parts.onMoved(this)
+    if (this.#inFlight === 0) this.#caution?.settled()
   }
 
   /** Kafka has no nack: it is delivered again from here, before everything younger, so that the order holds. */
   #putBack(item: Item): void {
     item.releases += 1
     item.dueAtMs = this.#parts.clock.now() + fullJitter(item.releases, releaseBackoff)
-    const at = this.#released.findIndex(({ tracked }) => tracked.offset > item.tracked.offset)
+    const at = this.#released.findIndex(({ offset }) => offset > item.offset)
     this.#released.splice(at === -1 ? this.#released.length : at, 0, item)
     this.#bytes += item.bytes
     this.#parts.inFlight.buffered(item.bytes)

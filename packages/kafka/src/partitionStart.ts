@@ -1,46 +1,118 @@
 import type { Logger } from '@posthorn/core/adapter'
+import type { Counts } from './counts.js'
 import type { CommittedOffset, KafkaDriver, LogOffsets } from './driver/driver.js'
 import type { CrashRecord } from './crashRecord.js'
+import type { Settings } from './options.js'
 
 /** Where a group begins with a partition. */
 export interface PartitionStart {
   readonly offset: number
   /** How often processes have started on the message there and died; undefined when the one before let go alive. */
   readonly starts: number | undefined
+  /** The client would begin elsewhere by itself. */
+  readonly seeks: boolean
+}
+
+/** Where a group stands in a topic. */
+export interface GroupStarts {
+  /** Text where the offset of the group does not exist, and going on without it is not allowed. */
+  startOf(partition: number): PartitionStart | string
+  /** What a group that is new says of partitions that others read, too: the first of its members says it for all. */
+  readonly baseline: ReadonlyMap<number, number>
+}
+
+/** What is done about offsets that are not there. */
+export type StartPolicy = Pick<Settings, 'newGroups' | 'lostOffsets'>
+
+export interface StartSource {
+  readonly topic: string
+  readonly groupId: string
+  readonly record: CrashRecord
+  readonly policy: StartPolicy
+  readonly counts: Counts
+  readonly logger: Logger
+}
+
+type Driver = Pick<KafkaDriver, 'committed' | 'logOffsets' | 'readableEnds'>
+
+/**
+ * Reads where a group stands, and where it begins when it never was: a baseline, without which a group that is new and
+ * one whose offsets have expired look the same. What was deleted before it was read is said, since kafkajs is silent.
+ */
+export async function readStarts(driver: Driver, source: StartSource): Promise<GroupStarts> {
+  const { committed, log, ends: latest } = await readOffsets(driver, source)
+  const isNew = committed.size === 0
+  const fromEnd = isNew && source.policy.newGroups === 'latest'
+  if (isNew) noteNew(source, log)
+  return {
+    baseline: fromEnd ? latest : new Map(),
+    startOf(partition) {
+      const found = committed.get(partition)
+      const ends = log.get(partition)
+      if (found === undefined) {
+        return { offset: (fromEnd ? latest.get(partition) : ends?.low) ?? 0, starts: undefined, seeks: fromEnd }
+      }
+      if (ends === undefined || (found.offset >= ends.low && found.offset <= ends.high)) {
+        return { offset: found.offset, starts: source.record.startsOf(found), seeks: false }
+      }
+      return afterLoss(source, partition, {
+        committed: found.offset,
+        latest: latest.get(partition) ?? ends.high,
+        ...ends,
+      })
+    },
+  }
 }
 
 /**
- * Reads where a group stands, from its beginning where it never was: a baseline, without which a group that is new and
- * one whose offsets have expired look the same. What was deleted before it was read is said, since kafkajs is silent.
+ * The ends first: for a group that begins at the end, nothing that came after another member had begun may lie before
+ * it. An offset beyond the end may then only be younger than what we know of the end. What is open at the end, a
+ * transaction, comes later: the end that counts lies before it.
  */
-export async function readStarts(
-  driver: Pick<KafkaDriver, 'committed' | 'logOffsets'>,
-  source: { readonly topic: string; readonly groupId: string; readonly record: CrashRecord },
-  logger: Logger,
-): Promise<(partition: number) => PartitionStart> {
-  const { topic, groupId, record } = source
-  const [committed, log] = await Promise.all([driver.committed(groupId, topic), driver.logOffsets(topic)])
-  return (partition) => {
-    const found = committed.get(partition)
-    const ends = log.get(partition)
-    if (found === undefined) return { offset: ends?.low ?? 0, starts: undefined }
-    warnIfLost(found, ends, { logger, facts: { topic, groupId, partition } })
-    if (ends !== undefined && found.offset < ends.low) return { offset: ends.low, starts: undefined }
-    return { offset: found.offset, starts: record.startsOf(found) }
-  }
+async function readOffsets(driver: Driver, { topic, groupId, policy }: StartSource): Promise<GroupOffsets> {
+  const startsAtEnd = policy.newGroups === 'latest' || policy.lostOffsets === 'latest'
+  const ends = startsAtEnd ? await driver.readableEnds(topic) : new Map<number, number>()
+  const log = await driver.logOffsets(topic)
+  const committed = await driver.committed(groupId, topic)
+  const isBeyond = [...committed].some(([partition, { offset }]) => offset > (log.get(partition)?.high ?? Infinity))
+  return { committed, log: isBeyond ? await driver.logOffsets(topic) : log, ends }
 }
 
-function warnIfLost(
-  { offset }: CommittedOffset,
-  ends: LogOffsets | undefined,
-  { logger, facts }: { readonly logger: Logger; readonly facts: Readonly<Record<string, unknown>> },
-): void {
-  if (ends === undefined) return
-  if (offset < ends.low) {
-    const record = { event: 'kafka.deleted', ...facts, committed: offset, low: ends.low }
-    logger.error(record, `${ends.low - offset} offsets were deleted before this group has read them`)
-  } else if (offset > ends.high) {
-    const record = { event: 'kafka.truncated', ...facts, committed: offset, high: ends.high }
-    logger.error(record, 'The partition ends before the offset of this group: the topic was truncated or made anew')
+interface GroupOffsets {
+  readonly committed: ReadonlyMap<number, CommittedOffset>
+  readonly log: ReadonlyMap<number, LogOffsets>
+  /** Empty where nobody begins there. */
+  readonly ends: ReadonlyMap<number, number>
+}
+
+function noteNew({ topic, groupId, policy, logger }: StartSource, log: ReadonlyMap<number, LogOffsets>): void {
+  let messages = 0
+  for (const { low, high } of log.values()) messages += high - low
+  if (messages === 0) return
+  logger.warn(
+    { event: 'kafka.noOffsets', topic, groupId, messages, newGroups: policy.newGroups },
+    `Group ${groupId} is new, or its offsets have expired: it begins at the ` +
+      `${policy.newGroups === 'earliest' ? 'first' : 'end'} of about ${messages} messages`,
+  )
+}
+
+/** The offset of the group does not exist: what it points at was deleted, or the topic was truncated or made anew. */
+function afterLoss(
+  { topic, groupId, policy, counts, logger }: StartSource,
+  partition: number,
+  { committed, latest, low, high }: LogOffsets & { readonly committed: number; readonly latest: number },
+): PartitionStart | string {
+  const facts = { topic, groupId, partition, committed, low, high, lostOffsets: policy.lostOffsets }
+  counts.lostOffsets += 1
+  if (committed < low) {
+    const message = `${low - committed} offsets were deleted before this group has read them`
+    logger.error({ event: 'kafka.deleted', ...facts }, message)
+  } else {
+    const message = 'The partition ends before the offset of this group: the topic was truncated or made anew'
+    logger.error({ event: 'kafka.truncated', ...facts }, message)
   }
+  if (policy.lostOffsets === 'fail') {
+    return `${topic}[${partition}] has offsets ${low} to ${high}, and the group stands at ${committed}`
+  }
+  return { offset: policy.lostOffsets === 'earliest' ? low : latest, starts: undefined, seeks: true }
 }

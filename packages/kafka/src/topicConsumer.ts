@@ -1,19 +1,26 @@
 import type { Clock, Logger } from '@posthorn/core/adapter'
 import { superviseConsumer } from './consumerSupervisor.js'
 import type { ConsumerSupervisor } from './consumerSupervisor.js'
+import type { Counts } from './counts.js'
 import type { CrashRecord } from './crashRecord.js'
-import type { ConsumerOptions, FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
+import type { FetchedBatch, KafkaDriver, OffsetToCommit } from './driver/driver.js'
 import { DriverError } from './driver/driverError.js'
-import { textOf } from './errorMapping.js'
+import { lostOffsetsError, textOf } from './errorMapping.js'
 import { createFetchFlow } from './fetchFlow.js'
 import type { FetchFlow } from './fetchFlow.js'
+import { createGenerationDrain } from './generationDrain.js'
+import type { GenerationDrain } from './generationDrain.js'
 import type { HandOff } from './handOff.js'
+import { createKeptProof } from './keptProof.js'
+import type { KeptProof } from './keptProof.js'
 import { byDeadline } from './byDeadline.js'
+import { memberOptions } from './memberOptions.js'
 import { createOffsetCommitter } from './offsetCommitter.js'
 import type { OffsetCommitter } from './offsetCommitter.js'
 import type { Settings } from './options.js'
 import { createPartitionOpening } from './partitionOpening.js'
 import type { PartitionOpening } from './partitionOpening.js'
+import type { StartPolicy } from './partitionStart.js'
 import { PartitionQueue } from './partitionQueue.js'
 import type { RungPause } from './rungPause.js'
 import type { Turns } from './turns.js'
@@ -29,22 +36,20 @@ export interface TopicConsumerParts {
   readonly record: CrashRecord
   readonly driver: KafkaDriver
   readonly settings: Settings
+  readonly policy: StartPolicy
+  readonly counts: Counts
   readonly clock: Clock
   readonly logger: Logger
   /** Makes the topic anew where that is allowed. */
   readonly onMissingTopic: () => Promise<void>
   /** Why nothing is consumed; undefined once it is. */
   readonly onTrouble: (why: string | undefined) => void
+  /** Which partitions are not consumed, since the group's offsets do not exist; undefined when there is none. */
+  readonly onLostOffsets: (why: string | undefined) => void
 }
 
 /** At least so many messages of a partition may wait, so that a fast consumer is not kept waiting for fetches. */
 const minBufferedCount = 1_000
-/**
- * Every member notices a rebalance at its next heartbeat and hands nothing more over, so nobody needs long to come back.
- * After a broker has restarted, the group waits so long for our former self, which kafkajs cannot be any more.
- */
-const minRebalanceMs = 6_000
-
 /**
  * One topic in one group: the partitions that are ours, from assignment to loss. Each assignment is an epoch. Between two
  * epochs nothing is handed over and nothing committed; what was lost becomes stale, what is kept goes on where it was.
@@ -55,46 +60,67 @@ export class TopicConsumer {
   readonly #committer: OffsetCommitter
   readonly #flow: FetchFlow
   readonly #opening: PartitionOpening
+  readonly #drain: GenerationDrain
+  readonly #proof: KeptProof
   readonly #queues = new Map<number, PartitionQueue>()
   readonly #resets = new Set<number>()
   #isRebalancing = true
   #isHalted = false
   readonly #leaving = new AbortController()
   #epoch = new AbortController()
+  readonly #opened: Promise<void>
+  #settleOpened!: { resolve(): void; reject(error: unknown): void }
 
   constructor(parts: TopicConsumerParts) {
     this.#parts = parts
+    this.#opened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
+    this.#opened.catch(() => {})
     const { driver, settings, clock, logger, handOff, groupId } = parts
     this.#supervisor = superviseConsumer({
       groupId,
-      make: (events) => driver.consumer(consumerOptions(parts), events),
+      make: (events) => driver.consumer(memberOptions(parts), events),
       events: {
         assigned: (assigned) => this.#assigned(assigned),
         rebalancing: () => this.#rebalancing(),
+        drained: () => this.#drain.run(),
+        topicGone: () => this.#pauseEpoch(),
         fetched: (batch) => this.#fetched(batch),
         reset: (partition) => void this.#resets.add(partition),
       },
       onMissingTopic: parts.onMissingTopic,
       onTrouble: parts.onTrouble,
+      counts: parts.counts,
       settings,
       clock,
       logger,
     })
     this.#committer = createOffsetCommitter({
       groupId,
-      owned: () => (this.#isRebalancing ? [] : [...this.#queues.values()]),
+      owned: () =>
+        this.#isRebalancing && !this.#drain.isDraining
+          ? []
+          : [...this.#queues.values()].filter((queue) => this.#proof.isProven(queue)),
       commit: (offsets) => this.#commit(offsets),
       intervalMs: settings.commitIntervalMs,
       onStuck: () => this.#supervisor.rebuild('commits fail'),
+      counts: parts.counts,
       clock,
       logger,
     })
+    this.#proof = createKeptProof(parts)
     this.#opening = createPartitionOpening({
       ...parts,
       commit: (offsets) => this.#commit(offsets),
+      seek: (queue) => this.#supervisor.current?.seek(queue.partition, queue.position!),
       ending: this.#leaving.signal,
       isOurs: (queue) => !this.#isRebalancing && this.#queues.get(queue.partition) === queue,
       onChange: () => handOff.request(),
+    })
+    this.#drain = createGenerationDrain({
+      clock,
+      boundMs: settings.rebalanceDrainMs,
+      isIdle: () => [...this.#queues.values()].every(({ inFlightCount }) => inFlightCount === 0),
+      letGo: () => this.#committer.letGo(),
     })
     this.#flow = createFetchFlow({
       clock,
@@ -115,9 +141,10 @@ export class TopicConsumer {
     return this.#parts.groupId
   }
 
-  /** Resolves when deliveries flow; rejects when they never will. */
-  start(): Promise<void> {
-    return this.#supervisor.start()
+  /** Resolves when deliveries flow, and the group has a baseline; rejects when they never will. */
+  async start(): Promise<void> {
+    await this.#supervisor.start()
+    await this.#opened
   }
 
   /** Called after something was handed over. */
@@ -138,6 +165,11 @@ export class TopicConsumer {
       if (queue.isCommittable && queue.bufferedCount === 0) positions.set(partition, queue.position!)
     }
     return positions
+  }
+
+  /** Of the partition in which finished messages have waited longest for a commit. */
+  get commitAgeMs(): number {
+    return Math.max(0, ...[...this.#queues.values()].map((queue) => queue.commitAgeMs))
   }
 
   rebuild(why: string): void {
@@ -164,6 +196,7 @@ export class TopicConsumer {
     const halfway = clock.monotonic() + (deadline - clock.monotonic()) / 2
     if (!this.#leaving.signal.aborted) await byDeadline(this.#lastCommit(), { clock, deadline: halfway })
     this.#leaving.abort()
+    this.#drain.cancel()
     this.#committer.stop()
     this.#epoch.abort()
     await this.#supervisor.stop(deadline)
@@ -176,81 +209,152 @@ export class TopicConsumer {
   }
 
   #assigned(partitions: readonly number[]): void {
-    const { handOff } = this.#parts
+    const { handOff, counts } = this.#parts
+    counts.assignments += 1
     this.#epoch.abort()
     this.#epoch = new AbortController()
+    this.#drain.cancel()
     this.#isRebalancing = false
     for (const partition of this.#queues.keys()) if (!partitions.includes(partition)) this.#lose(partition)
     for (const partition of partitions) {
       const kept = this.#queues.get(partition)
       // What waits or is in flight is not fetched again.
       if (kept?.position !== undefined) this.#supervisor.current?.seek(partition, kept.position)
-      if (kept === undefined) this.#add(partition)
-      // The commit at the rebalance said that we let go.
-      else kept.committed = undefined
+      if (kept === undefined) this.#holdBack(this.#add(partition))
+      else this.#proof.doubt(kept)
     }
     this.#flow.reapply()
-    if (!this.#isHalted) void this.#open(this.#epoch.signal)
-    this.#committer.touch()
+    void this.#begin(this.#epoch.signal)
     handOff.request()
+  }
+
+  async #begin(signal: AbortSignal): Promise<void> {
+    const proven = await this.#proof.prove(signal)
+    if (signal.aborted) return
+    if (proven === 'anew') return this.#beginAnew()
+    // The commit at the rebalance said that we let go.
+    for (const queue of proven.kept) queue.committed = undefined
+    for (const [partition, offset] of proven.passed) this.#goOnAt(partition, offset)
+    this.#committer.touch()
+    this.#parts.handOff.request()
+    if (!this.#isHalted) await this.#open(signal)
+  }
+
+  /** Somebody else had the partition for a while, and finished more of it than we. */
+  #goOnAt(partition: number, offset: number): void {
+    this.#lose(partition)
+    // Before it is opened: what is fetched from where we were must not come first.
+    this.#supervisor.current?.seek(partition, offset)
+    this.#holdBack(this.#add(partition))
+  }
+
+  #beginAnew(): void {
+    const { topic, groupId, logger } = this.#parts
+    const text = 'The topic was deleted and made anew: the group begins with its first message'
+    logger.error({ event: 'kafka.madeAnew', topic, groupId }, text)
+    for (const partition of this.#queues.keys()) this.#lose(partition)
+    // A new client knows nothing of the offsets before.
+    this.#supervisor.rebuild('the topic was made anew')
   }
 
   #rebalancing(): void {
     if (this.#isRebalancing || this.#leaving.signal.aborted) return
     // The coordinator still takes it: the request to join again follows on the same connection.
     void this.#committer.letGo()
+    this.#pauseEpoch()
+  }
+
+  /** Where the topic is gone nothing is committed: it could be another one by then. */
+  #pauseEpoch(): void {
     this.#isRebalancing = true
     this.#epoch.abort()
   }
 
   #fetched(batch: FetchedBatch): Promise<void> | undefined {
     const { partition } = batch
-    if (!this.#queues.has(partition)) return undefined
-    this.#noticeReset(batch)
+    if (!this.#queues.has(partition) || !this.#isTrusted(batch)) return undefined
     const queue = this.#queues.get(partition)!
     queue.accept(batch)
     this.#parts.handOff.pump()
     return this.#flow.afterFetch(queue)
   }
 
-  /** Offsets that begin anew must not be taken for ones that came before. */
-  #noticeReset({ partition, records, nextOffset }: FetchedBatch): void {
+  /** Offsets that begin anew must not be taken for ones that came before. False: the batch is not to be taken. */
+  #isTrusted({ partition, records, nextOffset }: FetchedBatch): boolean {
     const queue = this.#queues.get(partition)!
     const first = records[0]?.offset ?? nextOffset
     const wasTold = this.#resets.delete(partition)
     const isBehind = first < (queue.mark ?? 0) || (wasTold && first < (queue.position ?? 0))
-    if (!isBehind && !wasTold) return
-    const { topic, groupId, logger } = this.#parts
-    logger.error(
-      { event: 'kafka.reset', topic, groupId, partition, expected: queue.position, found: first },
-      'The offset to read does not exist: the group goes on at the first one that does',
-    )
-    if (!isBehind) return
+    if (!isBehind && !wasTold) return true
+    const { topic, groupId, policy, counts, logger } = this.#parts
+    const facts = { topic, groupId, partition, expected: queue.position, found: first, lostOffsets: policy.lostOffsets }
+    logger.error({ event: 'kafka.reset', ...facts }, 'The offset to read does not exist, or not any more')
+    if (policy.lostOffsets !== 'earliest') {
+      void this.#reopen(queue)
+      return false
+    }
+    counts.lostOffsets += 1
+    if (isBehind) {
+      this.#lose(partition)
+      this.#add(partition).open(first, undefined)
+    }
+    // kafkajs has committed "the beginning" in its place.
+    this.#queues.get(partition)!.committed = undefined
+    this.#committer.touch()
+    return true
+  }
+
+  /** Lets the opening decide where to go on, from where the group stood before kafkajs overwrote it. */
+  async #reopen({ partition, mark }: PartitionQueue): Promise<void> {
     this.#lose(partition)
-    this.#add(partition).open(first, undefined)
+    this.#holdBack(this.#add(partition))
+    const { signal } = this.#epoch
+    const stood = mark === undefined ? [] : [{ partition, offset: mark, metadata: this.#parts.record.clean }]
+    try {
+      await this.#commit(stood)
+      await this.#open(signal)
+    } catch (error) {
+      this.#supervisor.rebuild(textOf(error))
+    }
   }
 
   #add(partition: number): PartitionQueue {
     const { topic, pause, record, settings, clock, handOff } = this.#parts
-    const queue = new PartitionQueue({
+    const queue: PartitionQueue = new PartitionQueue({
       topic,
       partition,
       pause,
       record,
       maxUncommittedCount: settings.maxUncommittedCount,
       clock,
-      inFlight: handOff,
-      mayHandOver: () => !this.#isRebalancing,
+      inFlight: {
+        ...handOff,
+        settled: (bytes) => {
+          handOff.settled(bytes)
+          this.#drain.notice()
+        },
+      },
+      mayHandOver: () => !this.#isRebalancing && this.#proof.isProven(queue),
       onMoved: () => this.#committer.touch(),
+      onStale: () => (this.#parts.counts.staleSettlements += 1),
     })
     this.#queues.set(partition, queue)
     handOff.add(queue)
     return queue
   }
 
+  /**
+   * Nothing is fetched before it is known where to begin: where the group's offset does not exist, kafkajs begins somewhere
+   * else and commits that in its place, and then nobody could tell any more that messages were lost.
+   */
+  #holdBack({ partition }: PartitionQueue): void {
+    this.#supervisor.current?.pause([partition])
+  }
+
   #lose(partition: number): void {
     const queue = this.#queues.get(partition)
     if (queue === undefined) return
+    this.#parts.counts.lostPartitions += 1
     queue.drop()
     this.#queues.delete(partition)
     this.#parts.handOff.remove(queue)
@@ -259,29 +363,25 @@ export class TopicConsumer {
 
   async #open(signal: AbortSignal): Promise<void> {
     const queues = [...this.#queues.values()].filter(({ isOpening }) => isOpening)
-    if (queues.length === 0) return
-    const error = await this.#opening.open(queues, signal)
-    // Nothing will come of it as it is (a missing right): begin again, ever more slowly.
-    if (error !== undefined) this.#supervisor.rebuild(textOf(error))
+    const opened = queues.length === 0 ? { lost: [] } : await this.#opening.open(queues, signal)
+    if (opened === undefined) return
+    if ('error' in opened) {
+      this.#settleOpened.reject(opened.error)
+      // Nothing will come of it as it is (a missing right): begin again, ever more slowly.
+      return this.#supervisor.rebuild(textOf(opened.error))
+    }
+    const open = queues.filter(({ isCommittable }) => isCommittable).map(({ partition }) => partition)
+    if (!this.#isHalted && open.length > 0) this.#supervisor.current?.resume(open)
+    const { lost } = opened
+    const { groupId, onLostOffsets } = this.#parts
+    onLostOffsets(lost.length === 0 ? undefined : lost.join('; '))
+    if (lost.length === 0) this.#settleOpened.resolve()
+    else this.#settleOpened.reject(lostOffsetsError(groupId, lost))
   }
 
   #commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     const consumer = this.#supervisor.current
     if (consumer !== undefined) return consumer.commit(offsets)
     return Promise.reject(new DriverError({ kind: 'membership', message: 'There is no consumer' }))
-  }
-}
-
-function consumerOptions({ topic, groupId, partitions, settings }: TopicConsumerParts): ConsumerOptions {
-  const { sessionTimeoutMs, heartbeatIntervalMs, maxPartitionFetchBytes } = settings
-  const rebalanceTimeoutMs = Math.min(sessionTimeoutMs, Math.max(minRebalanceMs, heartbeatIntervalMs * 2))
-  return {
-    topic,
-    groupId,
-    partitions,
-    sessionTimeoutMs,
-    heartbeatIntervalMs,
-    rebalanceTimeoutMs,
-    maxPartitionFetchBytes,
   }
 }

@@ -1,26 +1,28 @@
 import type { Clock, PublishError } from '@posthorn/core/adapter'
 import { fullJitter } from '@posthorn/core/adapter'
 import { pauseFor } from './byDeadline.js'
+import type { Counts } from './counts.js'
 import type { KafkaDriver } from './driver/driver.js'
-import { DriverError, isPassing } from './driver/driverError.js'
+import { backoffFor } from './backoffFor.js'
+import { DriverError, isOutage } from './driver/driverError.js'
 import { closedError, noTopicError, publishError } from './errorMapping.js'
-import { partitionOfKey } from './murmur2.js'
 import type { Settings } from './options.js'
 import type { Outgoing } from './outgoing.js'
 import { PartitionLane } from './partitionLane.js'
-import type { PlannedTopic, Topology } from './topology.js'
+import { createTopicPartitioner } from './partitioner.js'
+import type { TopicPartitioner } from './partitioner.js'
+import type { Topology } from './topology.js'
+import type { PlannedTopic } from './topologyMap.js'
 
 export interface RouteParts {
   readonly driver: KafkaDriver
   readonly topology: Topology
   readonly settings: Settings
+  readonly counts: Counts
   readonly clock: Clock
-  /** Told about every send that failed, and by undefined about one that worked after that. */
-  readonly onTrouble: (error: DriverError | undefined) => void
+  /** Told about every send to a topic that failed, and by undefined about one that worked after that. */
+  readonly onTrouble: (error: DriverError | undefined, topic: string) => void
 }
-
-/** After so long, the number of partitions is asked for again when something is sent. */
-const freshForMs = 60_000
 
 /**
  * The way to one topic. Messages wait in order until its partitions are known, and then in the lane of their partition:
@@ -36,15 +38,17 @@ export class TopicRoute {
   #count: number | undefined
   #countedAt = 0
   #looking: Promise<void> | undefined
-  /** Where messages without a key go until their batch leaves. */
-  #sticky = 0
+  readonly #partitioner: TopicPartitioner
   readonly #ending = new AbortController()
 
   constructor(planned: PlannedTopic, parts: RouteParts) {
     this.#planned = planned
     this.#parts = parts
-    // Processes that start together must not all begin with the first partition.
-    this.#sticky = Math.floor(Math.random() * 1_000)
+    this.#partitioner = createTopicPartitioner({
+      topic: planned.topic,
+      partitioner: parts.settings.partitioner,
+      isFailing: (partition) => this.#lanes[partition]?.isFailing === true,
+    })
   }
 
   get isIdle(): boolean {
@@ -57,7 +61,7 @@ export class TopicRoute {
       void this.#look()
       return
     }
-    if (this.#parts.clock.monotonic() - this.#countedAt > freshForMs) void this.#look()
+    if (this.#parts.clock.monotonic() - this.#countedAt > this.#parts.settings.metadataMaxAgeMs) void this.#look()
     this.#place(outgoing, this.#count)
   }
 
@@ -70,43 +74,38 @@ export class TopicRoute {
   }
 
   #place(outgoing: Outgoing, count: number): void {
-    const { key } = outgoing.record
-    const partition = key === null ? this.#partitionWithoutKey(count) : partitionOfKey(key, count)
-    this.#laneOf(partition).push(outgoing)
-  }
-
-  /** The same until its batch leaves; not one whose sends fail, as long as there are others. */
-  #partitionWithoutKey(count: number): number {
-    for (let skipped = 0; skipped < count && this.#lanes[this.#sticky % count]?.isFailing === true; skipped += 1) {
-      this.#sticky += 1
+    let partition: number
+    try {
+      partition = this.#partitioner.partitionOf(outgoing, count)
+    } catch (error) {
+      return outgoing.fail((outcome) => publishError(this.#planned.topic, error, outcome))
     }
-    return this.#sticky % count
+    this.#laneOf(partition).push(outgoing)
   }
 
   #laneOf(partition: number): PartitionLane {
     const existing = this.#lanes[partition]
     if (existing !== undefined) return existing
-    const { driver, settings, clock, onTrouble } = this.#parts
+    const { driver, settings, counts, clock, onTrouble } = this.#parts
     const { topic } = this.#planned
     const lane = new PartitionLane({
       maxBatchBytes: settings.maxBatchBytes,
       clock,
+      counts,
       send: async (records) => {
         await driver.send({ topic, partition, records })
-        onTrouble(undefined)
+        onTrouble(undefined, topic)
       },
       refusal: (error, outcome) => publishError(topic, error, outcome),
       beforeRetry: (error) => this.#beforeRetry(error),
-      onBatch: () => {
-        if (this.#count !== undefined && this.#sticky % this.#count === partition) this.#sticky += 1
-      },
+      onBatch: () => this.#partitioner.onBatch(partition),
     })
     this.#lanes[partition] = lane
     return lane
   }
 
   async #beforeRetry(error: DriverError): Promise<void> {
-    this.#parts.onTrouble(error)
+    this.#parts.onTrouble(error, this.#planned.topic)
     // The leader may have moved with the topic's number of partitions; a topic that is gone ends the wait.
     if (error.kind === 'unknownTopic' || error.kind === 'unavailable') await this.#look()
   }
@@ -124,11 +123,11 @@ export class TopicRoute {
         if (count === undefined) return this.#gone()
         return this.#found(count)
       } catch (error) {
-        if (error instanceof DriverError) this.#parts.onTrouble(error)
-        if (!isPassing(error)) return this.#failAll((outcome) => publishError(this.#planned.topic, error, outcome))
+        if (error instanceof DriverError) this.#parts.onTrouble(error, this.#planned.topic)
+        if (!isOutage(error)) return this.#failAll((outcome) => publishError(this.#planned.topic, error, outcome))
         // With the old number sending goes on; a lane that fails comes back here.
         if (this.#count !== undefined || this.isIdle) return
-        await this.#pause(fullJitter(failures, this.#parts.settings.reconnect))
+        await this.#pause(fullJitter(failures, backoffFor(error, this.#parts.settings.reconnect)))
       }
     }
   }

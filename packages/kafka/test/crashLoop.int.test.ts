@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { CreateDriver } from '../src/driver/driver.js'
 import { DriverError } from '../src/driver/driverError.js'
 import { createKafkajsDriver } from '../src/driver/kafkajs/kafkajsDriver.js'
@@ -7,16 +7,15 @@ import {
   brokersFromEnvironment,
   collect,
   context,
-  createBench,
   inMs,
   send,
   subscriptionTo,
   uniqueName,
   wireMessage,
 } from './support/broker.js'
+import { sharedKafka } from './support/testKafka.js'
 
-const bench = createBench(brokersFromEnvironment)
-afterEach(() => bench.close())
+const bench = sharedKafka()
 
 /** A process whose last word does not arrive: it leaves the group, so that no session has to expire, but commits nothing. */
 function mortal(): { readonly createDriver: CreateDriver; die(): void } {

@@ -287,6 +287,18 @@ describe('a rebalance', () => {
     expect(later.every(({ partition }) => partition === 1)).toBe(true)
   })
 
+  it('tells the deliveries of what is lost, and those alone', async () => {
+    const { consumer, deliveries } = await rig()
+    fetch(consumer(), 0, 2)
+    fetch(consumer(), 0, 2, 1)
+    await settled()
+    consumer().events.rebalancing()
+    expect(deliveries.map(({ lost }) => lost!.aborted)).toEqual([false, false, false, false])
+    consumer().events.assigned([1])
+    const lost = deliveries.filter((delivery) => delivery.lost!.aborted).map(({ address }) => address)
+    expect(lost).toEqual(['orders[0]@0', 'orders[0]@1'])
+  })
+
   it('makes room again for what is lost, once it is settled', async () => {
     const { consumer, deliveries } = await rig({ maxInFlight: 3 })
     fetch(consumer(), 0, 3)
@@ -341,11 +353,15 @@ describe('a consumer that dies', () => {
     await clock.advance(1_000)
     expect(dead.isStopped).toBe(true)
     expect(consumer()).not.toBe(dead)
-    expect(transport.health()).toMatchObject({ state: 'connecting', reason: 'orders.billing: gone' })
+    expect(transport.health()).toMatchObject({
+      state: 'connecting',
+      reasons: [{ code: 'notConsuming', what: 'orders.billing: gone' }],
+    })
     consumer().events.assigned([0, 1])
     expect(transport.health()).toMatchObject({ state: 'connecting' })
     consumer().events.alive()
-    expect(transport.health()).toEqual({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
+    expect(transport.health()).toMatchObject({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
+    expect(transport.health()).toMatchObject({ ready: true, reasons: [] })
     expect(consumer().seeks).toContainEqual([0, 3])
     fetch(consumer(), 3, 4)
     await settled()
@@ -564,8 +580,39 @@ describe('after a crash', () => {
     first!.complete()
     await settled()
     expect(deliveries).toHaveLength(2)
-    expect(deliveries[1]!.brokerRedeliveries).toBe(0)
+    // Every partition's head is tried before anything behind a head.
+    expect(deliveries[1]!.address).toBe(first!.address.replace(`[${partition}]`, `[${1 - partition}]`))
+    expect(deliveries[1]!.brokerRedeliveries).toBe(3)
+    deliveries[1]!.complete()
+    await settled()
+    expect(deliveries).toHaveLength(3)
+    expect(deliveries[2]!.brokerRedeliveries).toBe(0)
     expect(said(driver, partition)).toMatchObject({ offset: 1, head: 1, starts: 0, isRunning: true })
+  })
+
+  it('and ten seconds without another one, the usual way goes on, until a partition comes whose process died', async () => {
+    const { driver, consumer, deliveries, clock } = await crashed(0)
+    fetch(consumer(), 0, 50)
+    await settled()
+    expect(deliveries).toHaveLength(1)
+    await clock.advance(11_000)
+    deliveries[0]!.complete()
+    await settled()
+    expect(deliveries).toHaveLength(50)
+    fetch(consumer(), 0, 50, 1)
+    await settled()
+    expect(deliveries).toHaveLength(100)
+    for (const delivery of deliveries) delivery.complete()
+    consumer().events.rebalancing()
+    consumer().events.assigned([])
+    await settled()
+    const metadata = JSON.stringify({ v: 1, head: 50, starts: 0, by: 'another' })
+    driver.offsets.set('orders.billing', new Map([0, 1].map((partition) => [partition, { offset: 50, metadata }])))
+    consumer().events.assigned([0, 1])
+    await settled()
+    fetch(consumer(), 50, 100)
+    await settled()
+    expect(deliveries).toHaveLength(101)
   })
 
   it('all partitions get their turn, and then the usual way', async () => {

@@ -2,30 +2,13 @@ import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import type { Delivery } from '@posthorn/core/adapter'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { acquireKafka } from '../../../test/stack/src/index.js'
-import type { Kafka } from '../../../test/stack/src/index.js'
+import { describe, expect, it } from 'vitest'
 import { createKafka } from '../src/kafka.js'
-import {
-  collect,
-  context,
-  createBench,
-  eventually,
-  inMs,
-  send,
-  subscriptionTo,
-  uniqueName,
-  wireMessage,
-} from './support/broker.js'
+import { collect, context, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
+import { ownKafka } from './support/testKafka.js'
 
-let kafka: Kafka
-beforeAll(async () => {
-  kafka = await acquireKafka({ fresh: true })
-})
-afterAll(() => kafka?.release())
-
-const bench = createBench(() => kafka.brokers)
-afterEach(() => bench.close())
+const kafka = ownKafka()
+const { bench } = kafka
 
 async function portOfNobody(): Promise<number> {
   const server = net.createServer()
@@ -53,7 +36,7 @@ describe('a broker that dies', () => {
       } catch (error) {
         refused.push(error)
       }
-      if (confirmed.length === 700) killed ??= kafka.control!.restart()
+      if (confirmed.length === 700) killed ??= kafka.control.restart()
     }
     // Twenty at a time, so that the broker dies in the middle.
     const queue = [...ids]
@@ -78,7 +61,7 @@ describe('a broker that dies', () => {
     const orders = uniqueName('orders')
     const transport = await bench.connect({}, [orders])
     await send(transport, orders, wireMessage({ id: 'm-0' }))
-    await kafka.control!.kill()
+    await kafka.control.kill()
     try {
       const before = inMs(0)
       const attempt = transport.send({ destination: orders }, wireMessage({ id: 'm-1' }), { deadline: inMs(1_500) })
@@ -91,12 +74,12 @@ describe('a broker that dies', () => {
       const late = createKafka({ brokers: kafka.brokers })
       const unreachable = late.connect(context, [orders], { deadline: inMs(500) })
       await expect(unreachable).rejects.toMatchObject({ code: 'POSTHORN_UNREACHABLE' })
-      await kafka.control!.start()
+      await kafka.control.start()
       await late.connect(context, [orders], { deadline: inMs(20_000) })
       await send(late, orders, wireMessage({ id: 'm-3' }))
       await late.close(inMs(5_000))
     } finally {
-      await kafka.control!.start()
+      await kafka.control.start()
     }
     await send(transport, orders, wireMessage({ id: 'm-4' }))
   })
@@ -107,7 +90,7 @@ describe('a broker that dies', () => {
     const got = await collect(transport, { subscription: subscriptionTo(orders) })
     await send(transport, orders, wireMessage({ id: 'm-0' }))
     await got.until(({ texts }) => texts.length === 1)
-    await kafka.control!.pause()
+    await kafka.control.pause()
     try {
       const attempt = transport.send({ destination: orders }, wireMessage({ id: 'm-1' }), { deadline: inMs(1_000) })
       await expect(attempt).rejects.toMatchObject({ code: 'POSTHORN_PUBLISH_DEADLINE', outcome: 'unknown' })
@@ -115,7 +98,7 @@ describe('a broker that dies', () => {
       await transport.close(inMs(1_000))
       expect(inMs(0) - before).toBeLessThan(1_300)
     } finally {
-      await kafka.control!.resume()
+      await kafka.control.resume()
     }
   })
 })

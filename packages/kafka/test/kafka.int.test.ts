@@ -1,20 +1,10 @@
 import type { Delivery } from '@posthorn/core/adapter'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { murmur2 } from '../src/murmur2.js'
-import {
-  brokersFromEnvironment,
-  collect,
-  createBench,
-  eventually,
-  inMs,
-  send,
-  subscriptionTo,
-  uniqueName,
-  wireMessage,
-} from './support/broker.js'
+import { collect, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
+import { sharedKafka } from './support/testKafka.js'
 
-const bench = createBench(brokersFromEnvironment)
-afterEach(() => bench.close())
+const bench = sharedKafka()
 
 describe('sending', () => {
   it('confirms a message and delivers what was sent, key and headers included', async () => {

@@ -1,60 +1,8 @@
-import { silentLogger } from '@posthorn/core/adapter'
-import type { Transport } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
-import { createKafkaOn } from '../src/kafka.js'
 import { partitionOfKey } from '../src/murmur2.js'
-import type { KafkaOptions } from '../src/options.js'
 import { wireMessage } from './support/broker.js'
-import { createFakeDriver } from './support/fakeDriver.js'
-import type { FakeDriver } from './support/fakeDriver.js'
-import { createManualClock, settled } from './support/manualClock.js'
-import type { ManualClock } from './support/manualClock.js'
-
-interface Rig {
-  readonly driver: FakeDriver
-  readonly clock: ManualClock
-  readonly transport: Transport
-  /** Sends to `orders`, and notes what became of it. */
-  send(id: string, parts?: SendParts): void
-  readonly outcomes: Map<string, unknown>
-}
-
-interface SendParts {
-  readonly key?: string
-  readonly body?: Buffer | null
-  readonly deadline?: number
-  readonly signal?: AbortSignal
-  readonly topic?: string
-}
-
-async function rig(options: Partial<KafkaOptions> = {}, topics: Record<string, number> = { orders: 1 }): Promise<Rig> {
-  const driver = createFakeDriver(topics)
-  const clock = createManualClock()
-  const transport = createKafkaOn({ brokers: ['kafka:9092'], ...options }, driver.createDriver)
-  await transport.connect({ logger: silentLogger, clock }, [], { deadline: clock.monotonic() + 1_000 })
-  const outcomes = new Map<string, unknown>()
-  return {
-    driver,
-    clock,
-    transport,
-    outcomes,
-    send(id, { key, body, deadline = 10_000, signal, topic = 'orders' } = {}) {
-      const message = wireMessage({
-        id,
-        ...(key === undefined ? {} : { partitionKey: key }),
-        ...(body === undefined ? {} : { body }),
-      })
-      const sendOptions = { deadline: clock.monotonic() + deadline, ...(signal === undefined ? {} : { signal }) }
-      transport.send({ destination: topic }, message, sendOptions).then(
-        () => outcomes.set(id, 'confirmed'),
-        (error: unknown) => outcomes.set(id, error),
-      )
-    },
-  }
-}
-
-const notSent = (code: string): object => ({ code, outcome: 'notSent' })
-const unknown = (code: string): object => ({ code, outcome: 'unknown' })
+import { settled } from './support/manualClock.js'
+import { createRig as rig, notSent, unknown } from './support/senderRig.js'
 
 describe('a partition', () => {
   it('has one send at a time, and what piled up goes next, in order', async () => {
@@ -79,7 +27,7 @@ describe('a partition', () => {
     expect(new Set(partitions)).toEqual(new Set([0, 1, 2, 3]))
     expect(partitions).toHaveLength(4)
     for (const { batch } of driver.sends) {
-      for (const { key } of batch.records) expect(partitionOfKey(key!, 4)).toBe(batch.partition)
+      for (const { key } of batch.records) expect(partitionOfKey(Buffer.from(key!), 4)).toBe(batch.partition)
     }
   })
 
@@ -136,8 +84,11 @@ describe('a send that fails', () => {
     send('b', { key: 'k' })
     driver.sends[0]!.fail('connection')
     await clock.advance(2_000)
-    expect(driver.sends[1]!.texts).toEqual(['a', 'b'])
+    expect(driver.sends[1]!.texts).toEqual(['a'])
     driver.sends[1]!.confirm()
+    await settled()
+    expect(driver.sends[2]!.texts).toEqual(['b'])
+    driver.sends[2]!.confirm()
     await settled()
     expect([...outcomes]).toEqual([
       ['a', 'confirmed'],
@@ -177,18 +128,31 @@ describe('a send that fails', () => {
     expect(outcomes.get('c')).toBe('confirmed')
   })
 
-  it('for want of replicas is refused, after a moment in which a leader could have moved', async () => {
+  it('for want of replicas is repeated until the deadline, and refused then', async () => {
     const { driver, clock, outcomes, send } = await rig()
-    send('a')
-    await settled()
-    driver.sends[0]!.fail('tooFewReplicas', 'no')
-    await clock.advance(1_000)
+    driver.onSend = ({ fail }) => fail('tooFewReplicas', 'no')
+    send('a', { deadline: 10_000 })
+    await clock.advance(9_900)
     expect(outcomes.size).toBe(0)
-    for (let answered = 1; answered < driver.sends.length; answered += 1) {
-      driver.sends[answered]!.fail('tooFewReplicas', 'no')
-      await clock.advance(1_500)
-    }
+    expect(driver.sends.length).toBeGreaterThan(8)
+    await clock.advance(200)
     expect(outcomes.get('a')).toMatchObject(notSent('POSTHORN_PUBLISH_REFUSED'))
+  })
+
+  it('for want of replicas after the leader has written it is refused as unknown', async () => {
+    const { driver, clock, outcomes, send } = await rig()
+    driver.onSend = ({ fail }) => fail('tooFewReplicas', 'unknown')
+    send('a', { deadline: 2_000 })
+    await clock.advance(2_100)
+    expect(outcomes.get('a')).toMatchObject(unknown('POSTHORN_PUBLISH_REFUSED'))
+  })
+
+  it('for want of replicas is confirmed once they are back', async () => {
+    const { driver, clock, outcomes, send } = await rig()
+    driver.onSend = ({ fail, confirm }) => (driver.sends.length < 9 ? fail('tooFewReplicas', 'no') : confirm())
+    send('a', { deadline: 30_000 })
+    await clock.advance(10_000)
+    expect(outcomes.get('a')).toBe('confirmed')
   })
 
   it('for missing rights is refused at once', async () => {
@@ -239,6 +203,16 @@ describe('a caller', () => {
     driver.sends[1]!.fail('authorization', 'no')
     await settled()
     expect(outcomes.get('a')).toMatchObject(unknown('POSTHORN_PUBLISH_REFUSED'))
+  })
+
+  it('is repeated with longer pauses while each attempt may have put a copy into the log', async () => {
+    const { driver, clock, send } = await rig()
+    driver.onSend = ({ fail }) => fail('connection', 'unknown')
+    send('a', { deadline: 60_000 })
+    await clock.advance(3_150)
+    // 0, 25, 75, 175, 375, 775, 1,575 ms at the soonest; each of the pauses may be longer.
+    expect(driver.sends.length).toBeGreaterThan(3)
+    expect(driver.sends.length).toBeLessThanOrEqual(7)
   })
 
   it('is let go by its signal, and not sent when it still waited', async () => {
@@ -331,7 +305,7 @@ describe('a topic', () => {
 
   it('is not asked for when nobody waits any more', async () => {
     const { driver, clock, send } = await rig()
-    driver.failQuestions = 'connection'
+    driver.failQuestions = 'unavailable'
     send('a', { deadline: 500 })
     await clock.advance(5_000)
     const { questions } = driver
@@ -378,6 +352,34 @@ describe('a topic', () => {
 })
 
 describe('health', () => {
+  it('is well again when brokers answer and nothing waits to be sent', async () => {
+    const { driver, clock, transport, send } = await rig()
+    driver.onSend = ({ fail }) => {
+      driver.failQuestions = 'connection'
+      fail('connection', 'no')
+    }
+    send('a', { deadline: 500 })
+    await clock.advance(20_000)
+    expect(transport.health()).toMatchObject({
+      state: 'connecting',
+      reasons: [{ code: 'connecting', what: expect.stringContaining('sending') as string }],
+    })
+    driver.failQuestions = undefined
+    await clock.advance(20_000)
+    expect(transport.health()).toMatchObject({ state: 'ready', reconnects: 1 })
+    await transport.close(clock.monotonic())
+    expect(clock.pendingCount).toBe(0)
+  })
+
+  it('is not well as long as what waits to be sent fails, whatever brokers answer', async () => {
+    const { driver, clock, transport, send } = await rig()
+    driver.onSend = ({ fail }) => fail('connection', 'no')
+    send('a', { deadline: 60_000 })
+    await clock.advance(30_000)
+    expect(transport.health()).toMatchObject({ state: 'connecting' })
+    await transport.close(clock.monotonic())
+  })
+
   it('tells when sending fails, and when it works again', async () => {
     const { driver, clock, send, transport } = await rig()
     expect(transport.health()).toMatchObject({ state: 'ready', reconnects: 0 })
@@ -385,10 +387,27 @@ describe('health', () => {
     await settled()
     driver.sends[0]!.fail('connection')
     await settled()
-    expect(transport.health()).toMatchObject({ state: 'connecting', reason: 'sending: fake connection' })
+    expect(transport.health()).toMatchObject({
+      state: 'connecting',
+      reasons: [{ code: 'connecting', what: 'sending: fake connection' }],
+    })
     await clock.advance(2_000)
     driver.sends[1]!.confirm()
     await settled()
-    expect(transport.health()).toEqual({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
+    expect(transport.health()).toMatchObject({ state: 'ready', reconnects: 1, addresses: ['kafka:9092'] })
+    expect(transport.health()).toMatchObject({ ready: true, reasons: [] })
+  })
+  it('counts what became of messages and batches', async () => {
+    const { driver, clock, send, transport } = await rig()
+    expect(transport.health().counts).toMatchObject({ confirmed: 0, refused: 0, batches: 0, resent: 0, divided: 0 })
+    driver.onSend = ({ texts, confirm, fail }) => {
+      if (driver.sends.length === 1) fail('connection')
+      else if (texts.includes('large')) fail('tooLarge', 'no')
+      else confirm()
+    }
+    for (const id of ['a', 'b', 'large']) send(id, { key: 'k' })
+    await clock.advance(2_000)
+    const batches = driver.sends.length
+    expect(transport.health().counts).toMatchObject({ confirmed: 2, refused: 1, batches, resent: 3, divided: 1 })
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { readRecord, toRecord } from '../src/messageMapping.js'
-import { record } from './support/fakeDriver.js'
+import { createHeadersReader, createRecordMaker } from '../src/messageMapping.js'
 import { wireMessage } from './support/broker.js'
+
+const { toRecord } = createRecordMaker()
 
 describe('a message', () => {
   it('becomes a record with the key, and the content type as a header', () => {
@@ -13,8 +14,31 @@ describe('a message', () => {
     })
     const made = toRecord(message, 7)
     expect(made).toMatchObject({ headers: { 'content-type': 'a/b', h: '1' }, timestampMs: 7 })
-    expect(made.key?.toString()).toBe('k')
+    expect(made.key).toBe('k')
     expect(made.value?.toString()).toBe('m')
+  })
+
+  it('with nothing but a content type shares its headers with others', () => {
+    const [one, other] = ['a', 'b'].map((id) => toRecord(wireMessage({ id, contentType: 'a/b' }), 0))
+    expect(one!.headers).toEqual({ 'content-type': 'a/b' })
+    expect(other!.headers).toBe(one!.headers)
+    expect(toRecord(wireMessage({ id: 'c', contentType: '' }), 0).headers).toEqual({})
+  })
+
+  it.each([
+    [1],
+    [null],
+    [undefined],
+    [true],
+    [Infinity],
+    [['a']],
+    [new Date(0)],
+    [Buffer.from('a')],
+    [{}],
+    [Symbol('a')],
+  ])('with a header of %s is refused: Kafka has bytes only', (value) => {
+    const headers = { good: 'a', bad: value } as unknown as Record<string, string>
+    expect(() => toRecord(wireMessage({ id: 'm', headers }), 0)).toThrow(TypeError)
   })
 
   it('without key and without data has neither', () => {
@@ -29,35 +53,37 @@ describe('a message', () => {
   })
 })
 
-describe('a record', () => {
-  it('is read with headers as text, the first of several, and the content type apart', () => {
+describe('headers', () => {
+  const read = createHeadersReader()
+
+  it('are read as text, the first of several, and the content type apart', () => {
     const headers = {
       'Content-Type': Buffer.from('a/b'),
       traceparent: [Buffer.from('first'), Buffer.from('second')],
       plain: 'text',
       nothing: null,
     }
-    const read = readRecord(record(1, { headers, key: Buffer.from('käse') }))
-    expect(read.contentType).toBe('a/b')
-    expect(Object.getPrototypeOf(read.headers)).toBeNull()
-    expect({ ...read.headers }).toEqual({ traceparent: 'first', plain: 'text' })
-    expect(read.partitionKey).toBe('käse')
+    const found = read(headers)
+    expect(found.contentType).toBe('a/b')
+    expect(Object.getPrototypeOf(found.headers)).toBeNull()
+    expect({ ...found.headers }).toEqual({ traceparent: 'first', plain: 'text' })
   })
 
-  it('brings nothing in by the name of a prototype', () => {
+  it('bring nothing in by the name of a prototype', () => {
     const headers = Object.fromEntries([
       ['__proto__', Buffer.from('polluted')],
       ['constructor', Buffer.from('polluted')],
     ])
-    expect(Object.keys(readRecord(record(1, { headers })).headers)).toEqual([])
+    expect(Object.keys(read(headers).headers)).toEqual([])
   })
 
-  it('without value, key and headers is a tombstone of nobody', () => {
-    expect(readRecord(record(1, { value: null }))).toEqual({
-      body: null,
-      headers: Object.create(null),
-      contentType: '',
-      partitionKey: undefined,
-    })
+  it('that are the same object are shared from the second record on, and nobody can change what others have', () => {
+    const headers = { a: Buffer.from('1') }
+    const [first, second, third] = [read(headers), read(headers), read(headers)]
+    expect(third).toBe(second)
+    expect(first.headers).not.toBe(second.headers)
+    expect({ ...first.headers }).toEqual({ ...second.headers })
+    expect(Object.isFrozen(second.headers)).toBe(true)
+    expect(read({ ...headers })).not.toBe(second)
   })
 })

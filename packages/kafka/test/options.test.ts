@@ -17,7 +17,7 @@ describe('options', () => {
   it('have defaults for everything but the brokers', () => {
     expect(settingsOf({ brokers: ['kafka:9092'] })).toMatchObject({
       clientId: 'posthorn',
-      topology: 'apply',
+      topology: { mode: 'apply' },
       partitions: 6,
       replicationFactor: -1,
       sessionTimeoutMs: 30_000,
@@ -25,6 +25,20 @@ describe('options', () => {
       maxBodyBytes: 1_000_000,
       commitIntervalMs: 250,
     })
+  })
+
+  it('that the driver cannot honour are refused', () => {
+    const drained = { brokers: ['kafka:9092'], groupInstanceId: 'pod-1', rebalanceDrainMs: 1 }
+    expect(problemsOf(drained).map((problem) => problem.split(' ')[0])).toEqual(['groupInstanceId', 'rebalanceDrainMs'])
+    expect(problemsOf({ ...drained, driver: 'platformatic' })).toEqual([])
+    expect(problemsOf({ brokers: ['kafka:9092'], rebalanceDrainMs: 0 })).toEqual([])
+    expect(problemsOf({ brokers: ['kafka:9092'], driver: 'librdkafka' })).toHaveLength(1)
+  })
+
+  it('wait for what is in flight where the driver can', () => {
+    const brokers = ['kafka:9092']
+    expect(settingsOf({ brokers })).toMatchObject({ driver: 'kafkajs', rebalanceDrainMs: 0 })
+    expect(settingsOf({ brokers, driver: 'platformatic' })).toMatchObject({ rebalanceDrainMs: 3_000 })
   })
 
   it('need brokers', () => {
@@ -39,14 +53,14 @@ describe('options', () => {
       parttitions: 3,
       partitions: 0,
       replicationFactor: 0,
-      ssl: 'yes',
+      tls: 'yes',
       sasl: { mechanism: 'gssapi' },
       topology: 'maybe',
       sessionTimeoutMs: 6_000,
       heartbeatIntervalMs: 5_000,
       reconnect: { firstMs: 500, maxMs: 100, often: true },
     })
-    for (const part of ['brokers[0]', 'parttitions', 'partitions must', 'replicationFactor', 'ssl', 'topology']) {
+    for (const part of ['brokers[0]', 'parttitions', 'partitions must', 'replicationFactor', 'tls must', 'topology']) {
       expect(problems.some((problem) => problem.includes(part))).toBe(true)
     }
     for (const part of ['sasl.mechanism', 'sasl.username', 'heartbeatIntervalMs', 'reconnect.often', 'firstMs']) {
@@ -64,6 +78,15 @@ describe('options', () => {
       sasl: { mechanism: 'plain', username: 'user', password: 'secret' },
     })
     expect(JSON.stringify(kafka.health())).not.toContain('secret')
+  })
+
+  it('take credentials as a function, or as they are', () => {
+    const credentials = () => ({ username: 'user', password: 'secret' })
+    const at = (sasl: object) => problemsOf({ brokers: ['kafka:9092'], sasl })
+    expect(at({ mechanism: 'scram-sha-512', credentials })).toEqual([])
+    expect(at({ mechanism: 'scram-sha-512', credentials, username: 'user' })).toHaveLength(1)
+    expect(at({ mechanism: 'scram-sha-512', credentials: 'secret' })).toEqual(['sasl.credentials must be a function'])
+    expect(at({ mechanism: 'oauthbearer', credentials })).not.toEqual([])
   })
 
   it('take a token function, and only with oauthbearer', () => {

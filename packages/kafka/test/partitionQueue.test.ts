@@ -4,15 +4,18 @@ import { PartitionQueue } from '../src/partitionQueue.js'
 import { records } from './support/fakeDriver.js'
 import { createManualClock } from './support/manualClock.js'
 
-function rig(): { queue: PartitionQueue; counts: { inFlight: number; buffered: number; moved: number } } {
-  const counts = { inFlight: 0, buffered: 0, moved: 0 }
+function rig(clock = createManualClock()): {
+  queue: PartitionQueue
+  counts: { inFlight: number; buffered: number; moved: number; stale: number }
+} {
+  const counts = { inFlight: 0, buffered: 0, moved: 0, stale: 0 }
   const queue = new PartitionQueue({
     topic: 'orders',
     partition: 3,
     pause: undefined,
     maxUncommittedCount: 100,
     record: createCrashRecord('me'),
-    clock: createManualClock(),
+    clock,
     inFlight: {
       taken: () => (counts.inFlight += 1),
       settled: () => (counts.inFlight -= 1),
@@ -21,6 +24,7 @@ function rig(): { queue: PartitionQueue; counts: { inFlight: number; buffered: n
     },
     mayHandOver: () => true,
     onMoved: () => (counts.moved += 1),
+    onStale: () => (counts.stale += 1),
   })
   return { queue, counts }
 }
@@ -37,7 +41,7 @@ describe('a partition', () => {
     taken[0]!.complete()
     taken[1]!.release()
     taken[1]!.release()
-    expect(counts).toEqual({ inFlight: 0, buffered: 0, moved: 0 })
+    expect(counts).toEqual({ inFlight: 0, buffered: 0, moved: 0, stale: 2 })
     expect(queue.take(0)).toBeUndefined()
     expect(queue.isCommittable).toBe(false)
   })
@@ -51,7 +55,7 @@ describe('a partition', () => {
     queue.halt()
     taken[0]!.complete()
     taken[1]!.release()
-    expect(counts).toEqual({ inFlight: 0, buffered: 0, moved: 1 })
+    expect(counts).toEqual({ inFlight: 0, buffered: 0, moved: 1, stale: 0 })
     expect(queue.mark).toBe(1)
   })
 
@@ -70,5 +74,43 @@ describe('a partition', () => {
     expect(queue.isCommittable).toBe(false)
     queue.halt()
     expect(queue.isCommittable).toBe(false)
+  })
+})
+
+describe('the commit age of a partition', () => {
+  it('begins with the first message that is done, and ends when all that is done is committed', async () => {
+    const clock = createManualClock()
+    const { queue } = rig(clock)
+    queue.accept({ partition: 3, records: records(0, 4), nextOffset: 4 })
+    queue.open(0, undefined)
+    const taken = [0, 1, 2].map(() => queue.take(clock.now())!)
+    await clock.advance(1_000)
+    expect(queue.commitAgeMs).toBe(0)
+    taken[0]!.complete()
+    await clock.advance(200)
+    taken[1]!.complete()
+    expect(queue.commitAgeMs).toBe(200)
+    queue.noteCommitted(2)
+    expect(queue.commitAgeMs).toBe(0)
+  })
+
+  it('grows while a message in front is not done, and begins anew when the committed offset moves', async () => {
+    const clock = createManualClock()
+    const { queue } = rig(clock)
+    queue.accept({ partition: 3, records: records(0, 4), nextOffset: 4 })
+    queue.open(0, undefined)
+    const taken = [0, 1, 2].map(() => queue.take(clock.now())!)
+    taken[2]!.complete()
+    await clock.advance(500)
+    expect(queue.commitAgeMs).toBe(500)
+    taken[0]!.complete()
+    queue.noteCommitted(1)
+    expect(queue.commitAgeMs).toBe(0)
+    await clock.advance(300)
+    expect(queue.commitAgeMs).toBe(300)
+    taken[1]!.complete()
+    queue.noteCommitted(3)
+    await clock.advance(300)
+    expect(queue.commitAgeMs).toBe(0)
   })
 })

@@ -35,12 +35,22 @@ it('the example of the README runs as it stands', async () => {
 })
 
 it('the README names every option with its default', () => {
-  const { brokers: _required, sasl: _none, reconnect, ...settings } = settingsOf({ brokers: ['kafka:9092'] })
-  const defaults = { ...settings, 'reconnect.firstMs': reconnect.firstMs, 'reconnect.maxMs': reconnect.maxMs }
+  const { brokers: _required, sasl: _none, reconnect, topology, ...settings } = settingsOf({ brokers: ['kafka:9092'] })
+  const defaults = {
+    ...settings,
+    topology: topology.mode,
+    'reconnect.firstMs': reconnect.firstMs,
+    'reconnect.maxMs': reconnect.maxMs,
+  }
   for (const [name, value] of Object.entries(defaults)) {
     const row = readme.split('\n').find((line) => line.startsWith(`| \`${name}\``))
-    const shown =
-      typeof value === 'number' ? value.toLocaleString('en-US') : `\`${typeof value === 'object' ? 'object' : value}\``
-    expect(row, name).toContain(`| ${shown} `)
+    // A default that depends on the driver goes on behind a semicolon.
+    expect(row?.split('|')[2]?.split(';')[0]?.trim(), name).toBe(shown(value))
   }
 })
+
+function shown(value: unknown): string {
+  if (value === undefined) return '–'
+  if (typeof value === 'number') return value.toLocaleString('en-US')
+  return `\`${typeof value === 'boolean' || typeof value === 'string' ? value : 'object'}\``
+}

@@ -1,23 +1,29 @@
 import { describe, expect, it } from 'vitest'
 import { createKafka } from '../src/index.js'
-import { destinationOf, rungDelayMs, topicOf, topicsOf } from '../src/topicNames.js'
+import { rungDelayMs } from '../src/topicNames.js'
+import { createTopologyMap } from '../src/topologyMap.js'
 import { subscriptionTo } from './support/broker.js'
 
+const map = createTopologyMap(
+  {},
+  { partitions: 6, replicationFactor: -1, maxBodyBytes: 1_000_000, maxBatchBytes: 1_048_576 },
+)
 const group = { destination: 'orders', group: 'billing' }
 
 describe('topics', () => {
   it('are named after what they are for', () => {
-    expect(topicOf({ destination: 'orders' })).toBe('orders')
-    expect(topicOf({ retry: { ...group, delayMs: 5_000 } })).toBe('orders.billing.retry.5000')
-    expect(topicOf({ dead: group })).toBe('orders.billing.dead')
-    expect(topicOf({ group })).toBe('orders.billing.retry.0')
+    expect(map.topicOf({ destination: 'orders' })).toBe('orders')
+    expect(map.topicOf({ retry: { ...group, delayMs: 5_000 } })).toBe('orders.billing.retry.5000')
+    expect(map.topicOf({ dead: group })).toBe('orders.billing.dead')
+    expect(map.topicOf({ group })).toBe('orders.billing.retry.0')
     for (const target of [{ dead: group }, { group }, { retry: { ...group, delayMs: 1 } }, { destination: 'orders' }]) {
-      expect(destinationOf(target)).toBe('orders')
+      expect(map.planned(target).like).toBe('orders')
     }
   })
 
   it('of a group have a rung for replays, once', () => {
-    expect(topicsOf(subscriptionTo('orders', { rungsMs: [1_000] }))).toEqual([
+    const planned = map.plannedFor(subscriptionTo('orders', { rungsMs: [1_000, 0, 1_000] }))
+    expect(planned.map(({ topic }) => topic)).toEqual([
       'orders',
       'orders.billing.retry.0',
       'orders.billing.retry.1000',

@@ -1,4 +1,4 @@
-import { createDeadlines } from '@posthorn/core/adapter'
+import { createDeadlines, transportHealth } from '@posthorn/core/adapter'
 import type {
   Clock,
   Deadlines,
@@ -98,9 +98,15 @@ export class Connection implements Client {
   }
 
   health(): TransportHealth {
-    const facts = { state: this.#state, addresses: [address], reconnects: Math.max(0, this.#opened - 1) }
-    if (this.#state !== 'connecting') return facts
-    return { ...facts, reason: this.#broker.reachable ? 'reconnecting' : 'the in-process broker is down' }
+    const state = this.#state
+    const away = this.#broker.reachable ? 'It reconnects' : 'The in-process broker is down'
+    const why = state === 'connecting' ? away : undefined
+    return {
+      ...transportHealth({ system: 'memory', state, why }),
+      state,
+      addresses: [address],
+      reconnects: Math.max(0, this.#opened - 1),
+    }
   }
 
   close(): Promise<void> {

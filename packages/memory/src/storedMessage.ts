@@ -1,8 +1,7 @@
+import { noHeaders } from '@posthorn/core/adapter'
 import type { WireMessage } from '@posthorn/core/adapter'
 
 type Headers = WireMessage['headers']
-
-const noHeaders: Headers = Object.freeze(Object.create(null) as Record<string, string>)
 
 /** A frozen copy without a prototype, shared by all queues that a message goes to. */
 export function frozenHeaders(headers: Headers): Headers {

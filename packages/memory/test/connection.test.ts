@@ -258,7 +258,14 @@ describe('a broker that is down', () => {
     expect([connecting, subscribing]).toEqual(Array(2).fill({ state: 'rejected', code: 'POSTHORN_UNREACHABLE' }))
     broker.up()
     await transport.connect(context, ['orders'], client.within())
-    expect(transport.health()).toEqual({ state: 'ready', addresses: ['memory'], reconnects: 0 })
+    expect(transport.health()).toEqual({
+      ready: true,
+      live: true,
+      reasons: [],
+      state: 'ready',
+      addresses: ['memory'],
+      reconnects: 0,
+    })
   })
 
   it('rejects connect at its signal', async () => {

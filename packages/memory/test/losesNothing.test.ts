@@ -5,6 +5,7 @@ import { createVirtualClock } from '../src/virtualClock.js'
 import type { VirtualClock } from '../src/virtualClock.js'
 import { billing, createTestClient, subscriptionOf } from './testClient.js'
 import type { TestClient } from './testClient.js'
+import { seededRandom } from '../../../test/seededRandom.js'
 
 /*
  * Random operations from a seed against one group. A failure names its seed; to repeat it, put the seed into `seeds`.
@@ -20,15 +21,10 @@ interface Held {
   readonly client: TestClient
 }
 
-/** mulberry32: small, and good enough to choose operations. */
+/** Whole numbers that a seed repeats. */
 function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
+  const random = seededRandom(seed)
+  return (below) => Math.floor(random() * below)
 }
 
 class Run {

@@ -16,7 +16,13 @@ describe('createMemory', () => {
       maxBodyBytes: 128 * 1024 * 1024,
     })
     expect(transport.check({ publishes: ['orders'], subscriptions: [subscriptionOf({ ordered: true })] })).toEqual([])
-    expect(transport.health()).toEqual({ state: 'idle', addresses: ['memory'], reconnects: 0 })
+    expect(transport.health()).toMatchObject({
+      ready: false,
+      live: true,
+      state: 'idle',
+      addresses: ['memory'],
+      reconnects: 0,
+    })
   })
 
   it('lives by the clock of its service when it has a broker of its own', async () => {

@@ -5,6 +5,8 @@ export interface Broker {
   /** For people: scheme, host and port, never credentials. */
   readonly address: string
   readonly secure: boolean
+  /** Whether the address has a user name or a password in it. */
+  readonly namesUser: boolean
   /** What amqplib connects with; holds the password, so it is never logged. */
   readonly connect: Options.Connect
 }
@@ -38,6 +40,7 @@ export function parseBrokerUrl(value: unknown, path: string): Broker | string {
   return {
     address: `${url.protocol}//${url.hostname}:${port}`,
     secure: url.protocol === 'amqps:',
+    namesUser: url.username !== '' || url.password !== '',
     connect: {
       protocol: url.protocol.slice(0, -1),
       hostname: url.hostname.replace(/^\[|\]$/g, ''),

@@ -4,8 +4,11 @@ import type { ChannelModel } from 'amqplib'
 import type { Broker } from './brokerUrl.js'
 import { connectOnce } from './connectOnce.js'
 import type { OpenSocket } from './connectOnce.js'
+import type { Counts } from './counts.js'
 import { abortedError, refusalOf, refusedError, textOf, unreachableError } from './errorMapping.js'
+import { createLossStreak, suspiciousStreak } from './lossStreak.js'
 import type { Settings } from './options.js'
+import { keepSecretFresh } from './secretRefresh.js'
 import { pause, settledBy, within } from './waiting.js'
 
 /** One connection from its handshake to its end. Everything made on it belongs to its epoch and ends with it. */
@@ -14,6 +17,8 @@ export interface LiveConnection {
   readonly model: ChannelModel
   /** From the `close` event on. */
   readonly lost: boolean
+  /** Ends the socket at once; the next connection is made as after any loss. */
+  destroy(): void
 }
 
 /** Told about a connection's life, in its order; must not throw. */
@@ -33,12 +38,14 @@ export interface ConnectionHealth {
 export interface ConnectionParts {
   readonly settings: Settings
   readonly context: TransportContext
+  readonly counts: Counts
   /** What it is for, as logs and the broker's management show it. */
   readonly purpose: string
 }
 
 interface Held extends LiveConnection, OpenSocket {
   lost: boolean
+  readonly ending: AbortController
   readonly since: number
 }
 
@@ -64,13 +71,18 @@ export class BrokerConnection {
   readonly #parts: ConnectionParts
   readonly #listener: ConnectionListener
   readonly #waiters = new Set<Waiter>()
+  readonly #streak = createLossStreak()
   #loop: AbortController | undefined
   #held: Held | undefined
   #epoch = 0
   #failures = 0
   #vhostRefusals = 0
   #blockedBy: string | undefined
+  #blockedSince = 0
+  #blockedMs = 0
   #lastError: unknown
+  #lastLoss = ''
+  #frameMaxBytes = Infinity
   #closed = false
 
   constructor(parts: ConnectionParts, listener: ConnectionListener = { ready: () => {}, blocked: () => {} }) {
@@ -104,13 +116,26 @@ export class BrokerConnection {
     }
   }
 
+  /** Longest frame that the broker takes, in bytes, as agreed with the last connection. */
+  get frameMaxBytes(): number {
+    return this.#frameMaxBytes
+  }
+
+  /** For how long the broker took no messages, in all, the block that lasts included. */
+  get blockedMs(): number {
+    const lastsMs = this.#blockedBy === undefined ? 0 : this.#parts.context.clock.monotonic() - this.#blockedSince
+    return this.#blockedMs + lastsMs
+  }
+
   health(): ConnectionHealth {
     const reconnects = Math.max(0, this.#epoch - 1)
     if (this.#closed) return { state: 'closed', reconnects }
     if (this.#blockedBy !== undefined) return { state: 'blocked', reason: this.#blockedBy, reconnects }
     if (this.#held !== undefined) return { state: 'ready', reconnects }
-    const reason = this.#lastError === undefined ? {} : { reason: textOf(this.#lastError) }
-    return { state: this.#loop === undefined ? 'idle' : 'connecting', ...reason, reconnects }
+    const state = this.#loop === undefined ? 'idle' : 'connecting'
+    const reason = this.#streak.count >= suspiciousStreak ? this.#streakText() : undefined
+    if (reason !== undefined) return { state, reason, reconnects }
+    return { state, ...(this.#lastError === undefined ? {} : { reason: textOf(this.#lastError) }), reconnects }
   }
 
   /** Ends the connection, or the attempt to make one; resolves by the deadline, with the socket gone. Idempotent. */
@@ -142,28 +167,40 @@ export class BrokerConnection {
     for (;;) {
       // Also before the first attempt after a loss: a thousand clients of one broker lost it in the same moment.
       if (this.#failures > 0) await pause(fullJitter(this.#failures, settings.reconnect), stop, context.clock)
+      let badTls: Error | undefined
       for (const broker of shuffled(settings.brokers)) {
         if (stop.aborted) return undefined
         try {
-          return await connectOnce({ broker, stop, ...this.#parts }, context.clock)
+          return await connectOnce({ broker, stop, isFirst: this.#epoch === 0, ...this.#parts }, context.clock)
         } catch (error) {
-          if (!stop.aborted) this.#failed(error, broker)
+          if (!stop.aborted) badTls = this.#failed(error, broker) ?? badTls
         }
       }
+      // Of several nodes one may have a bad certificate: only when none lets us in, nobody waits for the others.
+      if (badTls !== undefined && !stop.aborted) this.#refuse(badTls)
       this.#failures += 1
     }
   }
 
-  #failed(error: unknown, { address }: Broker): void {
+  /** Takes note of a failed attempt; returns what to refuse with when no other node lets us in. */
+  #failed(error: unknown, { address }: Broker): Error | undefined {
     const { settings, context, purpose } = this.#parts
-    this.#lastError = error
-    const facts = { event: 'rabbitmq.connect', purpose, address, err: error }
-    context.logger.warn(facts, `Could not connect to RabbitMQ: ${textOf(error)}`)
     const refusal = refusalOf(error)
+    const refused =
+      refusal === undefined
+        ? undefined
+        : refusedError(refusal, refusal === 'tls' ? { ...settings, addresses: [address] } : settings, error)
+    this.#lastError = refused ?? error
+    const facts = { event: 'rabbitmq.connect', purpose, address, err: refused ?? error }
+    context.logger.warn(facts, `Could not connect to RabbitMQ: ${textOf(refused ?? error)}`)
+    if (refused === undefined || refusal === 'tls') return refused
     if (refusal === 'virtualHost') this.#vhostRefusals += 1
-    if (refusal === undefined || (refusal === 'virtualHost' && this.#vhostRefusals < maxVhostRefusals)) return
-    // Who waits is told now. A connection that worked before keeps trying, slowly: credentials get repaired.
-    const refused = refusedError(refusal, settings, error)
+    if (refusal !== 'virtualHost' || this.#vhostRefusals >= maxVhostRefusals) this.#refuse(refused)
+    return undefined
+  }
+
+  /** Who waits is told now. A connection that worked before keeps trying, slowly: what refuses it gets repaired. */
+  #refuse(refused: Error): void {
     this.#lastError = refused
     this.#rejectWaiters(refused)
     this.#stopIfUnwanted()
@@ -173,23 +210,44 @@ export class BrokerConnection {
   #becomeReady(socket: OpenSocket): void {
     const { context, purpose } = this.#parts
     const { model } = socket
-    const held: Held = { ...socket, epoch: this.#epoch + 1, lost: false, since: context.clock.monotonic() }
-    model.on('error', (error) => (this.#lastError = error))
+    const since = context.clock.monotonic()
+    const held: Held = { ...socket, epoch: this.#epoch + 1, lost: false, since, ending: new AbortController() }
+    model.on('error', (error) => {
+      this.#lastError = error
+      // Most errors come with the close. After the others amqplib waits for a peer that may never answer.
+      context.clock.schedule(stableMs, () => held.destroy(), { background: true })
+    })
     model.on('close', (error) => this.#becomeLost(held, error))
     model.on('blocked', (reason) => this.#becomeBlocked(held, `RabbitMQ takes no messages: ${reason}`))
     model.on('unblocked', () => this.#becomeBlocked(held, undefined))
     if (this.#closed || (this.#epoch === 0 && this.#waiters.size === 0)) return held.destroy()
     this.#epoch = held.epoch
     this.#held = held
+    this.#frameMaxBytes = frameMaxOf(model)
     const { version } = model.connection.serverProperties
     context.logger.info({ event: 'rabbitmq.connected', purpose, epoch: held.epoch, version }, 'Connected to RabbitMQ')
     for (const waiter of this.#waiters) waiter.resolve(held)
     this.#listener.ready(held)
+    this.#keepFresh(held)
+  }
+
+  #keepFresh(held: Held): void {
+    const source = this.#parts.settings.credentials
+    if (typeof source !== 'function' || held.credentials === undefined) return
+    void keepSecretFresh(held.credentials, {
+      ...this.#parts,
+      source,
+      update: (secret) => held.model.updateSecret(secret, 'the last one expires'),
+      isBlocked: () => this.#blockedBy !== undefined,
+      reconnect: () => held.destroy(),
+      stop: held.ending.signal,
+    })
   }
 
   #becomeLost(held: Held, error: Error | undefined): void {
     const { context, purpose } = this.#parts
     held.lost = true
+    held.ending.abort()
     // amqplib only ends its side; a peer that never answers would keep the process alive. After this turn of the event
     // loop, so that the answer to a close by the broker is written.
     setImmediate(() => held.destroy())
@@ -198,16 +256,36 @@ export class BrokerConnection {
     this.#lastError = error ?? this.#lastError
     this.#becomeBlocked(held, undefined)
     if (this.#closed) return
+    const heldMs = context.clock.monotonic() - held.since
+    this.#lastLoss = textOf(this.#lastError)
+    this.#streak.add(this.#lastLoss, heldMs)
     const facts = { event: 'rabbitmq.connectionLost', purpose, epoch: held.epoch, err: this.#lastError }
-    context.logger.warn(facts, `Lost the connection to RabbitMQ, reconnecting: ${textOf(this.#lastError)}`)
-    this.#failures = context.clock.monotonic() - held.since >= stableMs ? 1 : this.#failures + 1
+    context.logger.warn(facts, `Lost the connection to RabbitMQ, reconnecting: ${this.#lastLoss}`)
+    if (this.#streak.count >= suspiciousStreak) {
+      const streak = { event: 'rabbitmq.lostAgain', purpose, count: this.#streak.count, err: this.#lastError }
+      context.logger.error(streak, this.#streakText())
+    }
+    this.#failures = heldMs >= stableMs ? 1 : this.#failures + 1
     this.#keepConnecting()
+  }
+
+  #streakText(): string {
+    return (
+      `Lost the connection to RabbitMQ ${this.#streak.count} times in a row for the same reason (${this.#lastLoss}): ` +
+      'a message may break it each time that it is delivered. Look at the heads of the queues, and at maxFrameSizeBytes.'
+    )
   }
 
   #becomeBlocked(held: Held, reason: string | undefined): void {
     if (reason === this.#blockedBy || (reason !== undefined && this.#held !== held)) return
+    this.#blockedMs = this.blockedMs
+    this.#blockedSince = this.#parts.context.clock.monotonic()
     this.#blockedBy = reason
-    if (reason !== undefined) this.#parts.context.logger.warn({ event: 'rabbitmq.blocked' }, reason)
+    if (reason !== undefined) {
+      this.#parts.counts.blocked += 1
+      const { context, purpose } = this.#parts
+      context.logger.warn({ event: 'rabbitmq.blocked', purpose }, reason)
+    }
     this.#listener.blocked(reason !== undefined)
   }
 
@@ -223,6 +301,12 @@ export class BrokerConnection {
     this.#loop = undefined
     this.#failures = 0
   }
+}
+
+/** As amqplib has agreed with the broker; unlimited where it does not say. */
+function frameMaxOf({ connection }: ChannelModel): number {
+  const { frameMax } = connection as { readonly frameMax?: unknown }
+  return typeof frameMax === 'number' && frameMax > 0 ? frameMax : Infinity
 }
 
 function closedError(): LifecycleError {

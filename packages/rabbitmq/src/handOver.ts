@@ -4,19 +4,31 @@ import type { Delivery } from '@posthorn/core/adapter'
 export interface HandOver {
   /** Handed over and not settled. */
   readonly unsettledCount: number
-  add(delivery: Delivery, bytes: number): void
+  add(delivery: SizedDelivery): void
   /** So many bytes of what was handed over are settled. */
   settled(bytes: number): void
   /** Hands nothing over from now on; returns what it still held. */
   stop(): readonly Delivery[]
 }
 
+/** A delivery that knows how many bytes it is. */
+export interface SizedDelivery extends Delivery {
+  readonly bytes: number
+}
+
+/** How much may be handed over and unsettled. */
+export interface HandOverBounds {
+  readonly maxCount: number
+  readonly maxBytes: number
+}
+
 /**
  * Everything that arrived in one read of the socket becomes one call, in the microtasks after it: no latency is added.
- * Above `maxBytes` handed over and unsettled it holds the rest; the prefetch bounds how much that is.
+ * Above its bounds it holds the rest; the prefetch limits how much that is.
  */
-export function createHandOver(maxBytes: number, onDeliveries: (batch: readonly Delivery[]) => void): HandOver {
-  let held: { readonly delivery: Delivery; readonly bytes: number }[] = []
+export function createHandOver(bounds: HandOverBounds, onDeliveries: (batch: readonly Delivery[]) => void): HandOver {
+  const { maxCount, maxBytes } = bounds
+  let held: SizedDelivery[] = []
   let unsettledBytes = 0
   let unsettledCount = 0
   let isScheduled = false
@@ -34,14 +46,14 @@ export function createHandOver(maxBytes: number, onDeliveries: (batch: readonly 
     let count = 0
     for (const { bytes } of held) {
       // One always goes, however large it is.
-      if (unsettledBytes + bytes > maxBytes && unsettledCount > 0) break
+      if ((unsettledBytes + bytes > maxBytes && unsettledCount > 0) || unsettledCount >= maxCount) break
       unsettledBytes += bytes
       unsettledCount += 1
       count += 1
     }
     if (count === 0) return
-    const batch = held.slice(0, count).map(({ delivery }) => delivery)
-    held = held.slice(count)
+    const batch = count === held.length ? held : held.slice(0, count)
+    held = count === held.length ? [] : held.slice(count)
     onDeliveries(batch)
   }
 
@@ -49,8 +61,8 @@ export function createHandOver(maxBytes: number, onDeliveries: (batch: readonly 
     get unsettledCount() {
       return unsettledCount
     },
-    add(delivery, bytes) {
-      held.push({ delivery, bytes })
+    add(delivery) {
+      held.push(delivery)
       schedule()
     },
     settled(bytes) {
@@ -60,7 +72,7 @@ export function createHandOver(maxBytes: number, onDeliveries: (batch: readonly 
     },
     stop() {
       isStopped = true
-      const rest = held.map(({ delivery }) => delivery)
+      const rest = held
       held = []
       return rest
     },

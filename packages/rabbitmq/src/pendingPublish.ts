@@ -1,7 +1,6 @@
 import { PublishError, targetName } from '@posthorn/core/adapter'
-import type { Deadline, Deadlines, ErrorCode, Receipt, SendOptions, Target, WireMessage } from '@posthorn/core/adapter'
-import { addressOf } from './messageMapping.js'
-import type { Address } from './messageMapping.js'
+import type { DeadlineEntry, Deadlines, ErrorCode, Receipt, SendOptions, WireMessage } from '@posthorn/core/adapter'
+import type { Address, TargetAddress } from './topologyMap.js'
 
 /** The two ends of the caller's promise. */
 export interface Caller {
@@ -25,22 +24,23 @@ export interface Failure {
  * One publish on its way: waiting → written → settled, and back to waiting when a neighbour took its channel down. It
  * settles the caller's promise exactly once, and lets go of the message with that.
  */
-export class PendingPublish {
+export class PendingPublish implements DeadlineEntry {
   readonly id: string
-  readonly address: Address
+  readonly address: TargetAddress
   /** The broker returned it: no queue took it. Its confirmation comes after that. */
   returned = false
-  readonly #target: Target
+  at: number = Infinity
+  slot = -1
   readonly #caller: Caller
   #message: WireMessage | undefined
   #writes = 0
-  #deadline: Deadline | undefined
+  #deadlines: Deadlines | undefined
+  #onGone: ((pending: PendingPublish) => void) | undefined
   #stopListening: (() => void) | undefined
 
-  constructor(target: Target, message: WireMessage, caller: Caller) {
+  constructor(address: TargetAddress, message: WireMessage, caller: Caller) {
     this.id = message.id
-    this.address = addressOf(target, message.type)
-    this.#target = target
+    this.address = address
     this.#message = message
     this.#caller = caller
   }
@@ -55,20 +55,25 @@ export class PendingPublish {
   }
 
   /** Rejects by the deadline or the signal, and calls `onGone` then. */
-  watch(options: SendOptions, deadlines: Deadlines, onGone: () => void): void {
-    const { signal } = options
-    this.#deadline = deadlines.watch(options.deadline, () => {
-      onGone()
-      this.fail({ code: 'POSTHORN_PUBLISH_DEADLINE', what: 'was not confirmed by its deadline' })
-    })
+  watch({ deadline, signal }: SendOptions, deadlines: Deadlines, onGone: (pending: PendingPublish) => void): void {
+    this.at = deadline
+    this.#deadlines = deadlines
+    this.#onGone = onGone
+    deadlines.add(this)
     if (signal === undefined) return
     const onAbort = (): void => {
-      onGone()
+      onGone(this)
       const what = 'was given up by the signal of its caller'
       this.fail({ code: 'POSTHORN_PUBLISH_ABORTED', what, cause: signal.reason })
     }
     signal.addEventListener('abort', onAbort)
     this.#stopListening = () => signal.removeEventListener('abort', onAbort)
+  }
+
+  /** The deadline has come. */
+  onDue(): void {
+    this.#onGone?.(this)
+    this.fail({ code: 'POSTHORN_PUBLISH_DEADLINE', what: 'was not confirmed by its deadline' })
   }
 
   /** To be called before the bytes go out: whatever happens from then on, the broker may have them. */
@@ -95,9 +100,9 @@ export class PendingPublish {
     this.#caller.reject(
       new PublishError({
         code: failure.code,
-        message: `Message ${this.id} to ${targetName(this.#target)} ${failure.what}. ${next}`,
+        message: `Message ${this.id} to ${targetName(this.address.target)} ${failure.what}. ${next}`,
         outcome,
-        details: { id: this.id, target: targetName(this.#target) },
+        details: { id: this.id, target: targetName(this.address.target) },
         cause: failure.cause,
       }),
     )
@@ -106,7 +111,7 @@ export class PendingPublish {
   #settle(): boolean {
     if (this.#message === undefined) return false
     this.#message = undefined
-    this.#deadline?.clear()
+    this.#deadlines?.remove(this)
     this.#stopListening?.()
     return true
   }

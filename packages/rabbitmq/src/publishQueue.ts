@@ -2,10 +2,13 @@ import { createDeadlines, fullJitter } from '@posthorn/core/adapter'
 import type { Deadline, Deadlines, TimerHandle } from '@posthorn/core/adapter'
 import { declarationFailureOf, judge } from './channelFailure.js'
 import { ConfirmChannel } from './confirmChannel.js'
+import type { LeftBehind } from './confirmChannel.js'
 import type { ConnectionListener, ConnectionParts, LiveConnection } from './connection.js'
 import type { DeclaredExchanges } from './declaredExchanges.js'
 import { textOf } from './errorMapping.js'
 import type { PendingPublish } from './pendingPublish.js'
+import { createSilenceWatch, maxSilenceMs } from './silenceWatch.js'
+import type { SilenceWatch } from './silenceWatch.js'
 import { settledBy } from './waiting.js'
 
 /** What a queue of publishes works with. */
@@ -20,6 +23,12 @@ export interface PublishQueueParts extends ConnectionParts {
 
 /** Longest pause of publishing to replace a channel; a broker that confirms later than that keeps the old one. */
 const maxRecyclePauseMs = 1_000
+/**
+ * A channel that still refuses so long after its first refusal is replaced. On RabbitMQ 3.10 a channel that saw a queue
+ * full goes on refusing for good once the limit is raised or taken away, while a new one is answered at once (tried; 4.0
+ * and 4.3 do better).
+ */
+const maxRefusingMs = 5_000
 
 /**
  * Writes publishes in the order in which they came, on one confirm channel at a time; they wait here while there is
@@ -29,6 +38,7 @@ const maxRecyclePauseMs = 1_000
 export class PublishQueue implements ConnectionListener {
   readonly #parts: PublishQueueParts
   readonly deadlines: Deadlines
+  readonly #silence: SilenceWatch
   #waiting = new Set<PendingPublish>()
   #live: LiveConnection | undefined
   #channel: ConfirmChannel | undefined
@@ -37,6 +47,7 @@ export class PublishQueue implements ConnectionListener {
   #reopening: TimerHandle | undefined
   #recycleAt: number
   #recycling: Deadline | undefined
+  #refusingSince: number | undefined
   #isBlocked = false
   #isCongested = false
   #isDeclaring = false
@@ -49,6 +60,11 @@ export class PublishQueue implements ConnectionListener {
     this.#parts = parts
     this.#recycleAt = parts.recycleAfterCount
     this.deadlines = createDeadlines(parts.context.clock)
+    this.#silence = createSilenceWatch({
+      clock: parts.context.clock,
+      isExpecting: () => this.#isExpecting(),
+      onSilence: () => this.#endSilence(),
+    })
   }
 
   get isClosed(): boolean {
@@ -56,6 +72,7 @@ export class PublishQueue implements ConnectionListener {
   }
 
   add(pending: PendingPublish): void {
+    this.#silence.start()
     const live = this.#live
     const mayGoNow = this.#waiting.size === 0 && this.#isWritable() && live !== undefined
     if (mayGoNow && this.#parts.exchanges.has(pending.address.exchange, live)) return this.#write(pending)
@@ -64,17 +81,19 @@ export class PublishQueue implements ConnectionListener {
   }
 
   /** For a publish whose caller gave up: a waiting one will not be written. */
-  remove(pending: PendingPublish): void {
+  readonly remove = (pending: PendingPublish): void => {
     this.#waiting.delete(pending)
   }
 
   ready(live: LiveConnection): void {
     this.#live = live
+    this.#silence.start()
     void this.#openChannel()
   }
 
   blocked(isBlocked: boolean): void {
     this.#isBlocked = isBlocked
+    this.#silence.start()
     this.#flush()
   }
 
@@ -83,6 +102,7 @@ export class PublishQueue implements ConnectionListener {
     const { clock } = this.#parts.context
     this.#isClosed = true
     this.#reopening?.cancel()
+    this.#silence.stop()
     this.#failAll(this.#waiting, 'was not sent before the transport was closed')
     this.#waiting.clear()
     const channel = this.#channel
@@ -95,11 +115,28 @@ export class PublishQueue implements ConnectionListener {
     await settledBy(channel.close(), deadline, clock)
   }
 
+  /** Whether the broker owes us an answer: to a publish, or to what has to come before one. */
+  #isExpecting(): boolean {
+    if (this.#isBlocked || this.#isClosed || this.#live === undefined || this.#live.lost) return false
+    return this.#waiting.size > 0 || (this.#channel?.inFlight.size ?? 0) > 0
+  }
+
+  #endSilence(): void {
+    const { context, counts } = this.#parts
+    counts.silences += 1
+    const facts = {
+      event: 'rabbitmq.silence',
+      inFlight: this.#channel?.inFlight.size ?? 0,
+      waiting: this.#waiting.size,
+    }
+    context.logger.warn(facts, `RabbitMQ answered no publish for ${maxSilenceMs} ms: connecting anew`)
+    this.#live?.destroy()
+  }
+
   #isWritable(): boolean {
     return this.#channel !== undefined && !this.#isBlocked && !this.#isCongested && this.#recycling === undefined
   }
 
-  // A place for coalesced writes: everything that is written goes through here and `add`.
   #flush(): void {
     for (const pending of this.#waiting) {
       const live = this.#live
@@ -119,9 +156,9 @@ export class PublishQueue implements ConnectionListener {
     if (result === 'closed') {
       // The event that says so is on its way, and opens the next one.
       this.#channel = undefined
-      this.#waiting = new Set([pending, ...this.#waiting])
+      this.#waitAgain([pending])
     } else if (result === 'full') this.#isCongested = true
-    if (channel !== undefined && channel.publishedCount >= this.#recycleAt) this.#startRecycling(channel)
+    if (channel !== undefined && channel.wearCount >= this.#recycleAt) this.#startRecycling(channel)
   }
 
   async #declare(exchange: string, live: LiveConnection): Promise<void> {
@@ -129,6 +166,7 @@ export class PublishQueue implements ConnectionListener {
     this.#isDeclaring = true
     try {
       await this.#parts.exchanges.declare(exchange, live)
+      this.#silence.answered()
     } catch (error) {
       // On a broken connection nothing is decided: the next one asks again.
       if (!live.lost) this.#failWaitingFor(exchange, error)
@@ -145,13 +183,15 @@ export class PublishQueue implements ConnectionListener {
     this.#opening = live
     let channel: ConfirmChannel | undefined
     const listener = {
+      refused: () => this.#onRefused(channel),
       settled: () => this.#onSettled(channel),
       drained: () => this.#onDrained(channel),
-      closed: (inFlight: readonly PendingPublish[], error: Error | undefined) =>
-        this.#onChannelClosed(channel, inFlight, error),
+      closed: (left: LeftBehind) => this.#onChannelClosed(channel, left),
     }
     try {
-      channel = await ConfirmChannel.open(live.model, listener, this.#parts.context.logger)
+      const { context, counts, settings } = this.#parts
+      const { fastPath } = settings
+      channel = await ConfirmChannel.open(live.model, { listener, logger: context.logger, counts, fastPath })
     } catch (error) {
       const { logger } = this.#parts.context
       logger.warn({ event: 'rabbitmq.channel', err: error }, `No publishing channel: ${textOf(error)}`)
@@ -160,8 +200,10 @@ export class PublishQueue implements ConnectionListener {
     this.#opening = undefined
     if (channel === undefined || channel.isClosed) return this.#reopenLater()
     this.#channel = channel
+    this.#silence.answered()
     this.#isCongested = false
     this.#recycleAt = this.#parts.recycleAfterCount
+    this.#refusingSince = undefined
     this.#flush()
   }
 
@@ -182,8 +224,16 @@ export class PublishQueue implements ConnectionListener {
     this.#flush()
   }
 
+  #onRefused(channel: ConfirmChannel | undefined): void {
+    if (channel === undefined || channel !== this.#channel) return
+    const now = this.#parts.context.clock.monotonic()
+    this.#refusingSince ??= now
+    if (now - this.#refusingSince >= maxRefusingMs) this.#startRecycling(channel)
+  }
+
   #onSettled(channel: ConfirmChannel | undefined): void {
     this.#failures = 0
+    this.#silence.answered()
     if (channel === undefined || channel !== this.#channel || channel.inFlight.size > 0) return
     this.#onEmpty?.()
     if (this.#recycling === undefined) return
@@ -198,7 +248,8 @@ export class PublishQueue implements ConnectionListener {
     // The next channel must not overtake this one: the broker works on each for itself.
     this.#recycling = this.deadlines.watch(this.#parts.context.clock.monotonic() + maxRecyclePauseMs, () => {
       this.#stopRecycling()
-      this.#recycleAt = channel.publishedCount + this.#parts.recycleAfterCount
+      this.#recycleAt = channel.wearCount + this.#parts.recycleAfterCount
+      this.#refusingSince = undefined
       this.#flush()
     })
   }
@@ -208,20 +259,19 @@ export class PublishQueue implements ConnectionListener {
     this.#recycling = undefined
   }
 
-  #onChannelClosed(
-    channel: ConfirmChannel | undefined,
-    inFlight: readonly PendingPublish[],
-    error: Error | undefined,
-  ): void {
+  #onChannelClosed(channel: ConfirmChannel | undefined, { inFlight, unsent, error }: LeftBehind): void {
     if (channel !== undefined && channel === this.#channel) this.#channel = undefined
     if (this.#channel === undefined) this.#stopRecycling()
     this.#onEmpty?.()
+    if (this.#isClosed) this.#failAll(unsent, 'was not sent before the transport was closed', error)
+    else this.#waitAgain(unsent)
     if (error === undefined || this.#isClosed) {
-      this.#failAll(inFlight, 'lost its connection before the confirmation', error)
+      this.#loseConnection(inFlight, error)
       // Channels close before their connection does, in the same turn; after it, a lost connection shows as lost.
       queueMicrotask(() => void this.#openChannel())
       return
     }
+    this.#parts.counts.channelFailures += 1
     const { logger } = this.#parts.context
     logger.warn({ event: 'rabbitmq.channel', err: error }, `The publishing channel was closed: ${textOf(error)}`)
     if (this.#live !== undefined) void this.#sortOut(inFlight, error, this.#live)
@@ -232,13 +282,30 @@ export class PublishQueue implements ConnectionListener {
     this.#isJudging = true
     const verdict = await judge(inFlight, error, findMissing).catch(() => undefined)
     this.#isJudging = false
-    if (verdict === undefined) this.#failAll(inFlight, 'lost its channel before the confirmation', error)
+    if (verdict === undefined) this.#loseConnection(inFlight, error)
     else {
       for (const [pending, failure] of verdict.culprits) pending.fail(failure)
       if (this.#isClosed) this.#failAll(verdict.innocents, 'lost its channel before the confirmation', error)
-      else this.#waiting = new Set([...verdict.innocents, ...this.#waiting])
+      else this.#sendAgain(verdict.innocents)
     }
     this.#reopenLater()
+  }
+
+  #loseConnection(inFlight: readonly PendingPublish[], error: Error | undefined): void {
+    if (this.#isClosed || !this.#parts.settings.resendUnconfirmed) {
+      this.#failAll(inFlight, 'lost its connection before the confirmation', error)
+    } else this.#sendAgain(inFlight)
+  }
+
+  #sendAgain(written: readonly PendingPublish[]): void {
+    const wanted = written.filter((pending) => !pending.isSettled)
+    this.#parts.counts.resent += wanted.length
+    this.#waitAgain(wanted)
+  }
+
+  /** Before those that wait already, so that the order of the calls stays. */
+  #waitAgain(pending: readonly PendingPublish[]): void {
+    if (pending.length > 0) this.#waiting = new Set([...pending, ...this.#waiting])
   }
 
   #failWaitingFor(exchange: string, error: unknown): void {

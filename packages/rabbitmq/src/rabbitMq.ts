@@ -1,7 +1,8 @@
-import { codeOf, fullJitter, LifecycleError } from '@posthorn/core/adapter'
+import { codeOf, createLog, fullJitter, LifecycleError, transportHealth } from '@posthorn/core/adapter'
 import type {
   Capabilities,
   Declaration,
+  EventLoopWatch,
   SendOptions,
   Sender,
   Transport,
@@ -9,28 +10,41 @@ import type {
   TransportHealth,
 } from '@posthorn/core/adapter'
 import { BrokerConnection } from './connection.js'
-import type { ConnectionHealth } from './connection.js'
+import type { ConnectionHealth, LiveConnection } from './connection.js'
+import { createCounts } from './counts.js'
+import type { Counts } from './counts.js'
 import { createDeclaredExchanges } from './declaredExchanges.js'
 import type { DeclaredExchanges } from './declaredExchanges.js'
 import { declarationProblems } from './declarationProblems.js'
 import { abortedError, unreachableError } from './errorMapping.js'
+import { watchHeartbeat } from './heartbeatWatch.js'
 import { settingsOf } from './options.js'
 import type { RabbitMqOptions, Settings } from './options.js'
+import { prepareTopology } from './prepareTopology.js'
 import { PublishQueue } from './publishQueue.js'
 import { createRabbitMqSender, maxBodyBytes } from './rabbitMqSender.js'
 import { createRabbitMqSubscriber } from './rabbitMqSubscriber.js'
 import type { RabbitMqSubscriber } from './rabbitMqSubscriber.js'
+import { planTopology } from './topology.js'
+import { createTopologyAdmin } from './topologyAdmin.js'
+import type { RabbitMqTopology } from './topologyAdmin.js'
+import { createUnroutedKeeper } from './unroutedKeeper.js'
 import { pause, settledBy, within } from './waiting.js'
 
 /** At about 30,000 publishes a second a pause of a few milliseconds every three seconds; holds a few hundred KiB at worst. */
 const recycleAfterCount = 100_000
+
+/** A transport that also plans and prepares its broker. */
+export interface RabbitMqTransport extends Transport {
+  readonly topology: RabbitMqTopology
+}
 
 /**
  * A transport on RabbitMQ 3.10 to 4.3. Makes no I/O until `connect`; throws a `ConfigurationError` with every problem of
  * the options. Publishing and consuming have a connection each, since a broker in an alarm stops reading from the ones
  * that publish, acks included.
  */
-export function createRabbitMq(options: RabbitMqOptions): Transport {
+export function createRabbitMq(options: RabbitMqOptions): RabbitMqTransport {
   const settings = settingsOf(options)
   let parts: Parts | undefined
   let isClosed = false
@@ -44,7 +58,8 @@ export function createRabbitMq(options: RabbitMqOptions): Transport {
   return {
     system: 'rabbitmq',
     capabilities: capabilitiesOf(settings),
-    check: (declaration: Declaration) => declarationProblems(declaration),
+    topology: createTopologyAdmin(settings),
+    check: (declaration: Declaration) => declarationProblems(declaration, settings.topology),
     async connect(context, publishes, connectOptions) {
       if (isClosed) throw closedError()
       parts ??= createParts(settings, context)
@@ -52,7 +67,8 @@ export function createRabbitMq(options: RabbitMqOptions): Transport {
     },
     send(target, message, sendOptions) {
       if (parts === undefined) return Promise.reject(notConnectedError())
-      return parts.sender.send(target, message, sendOptions)
+      if ('destination' in target) return parts.sender.send(target, message, sendOptions)
+      return sendCopy(parts, target, message, sendOptions)
     },
     subscribe: async (subscription, onDeliveries, subscribeOptions) =>
       started().subscriber.subscribe(subscription, onDeliveries, subscribeOptions),
@@ -69,33 +85,68 @@ export function createRabbitMq(options: RabbitMqOptions): Transport {
 interface Parts {
   readonly settings: Settings
   readonly context: TransportContext
+  readonly counts: Counts
   readonly exchanges: DeclaredExchanges
   readonly queue: PublishQueue
   readonly sender: Sender
   readonly publishing: BrokerConnection
   readonly subscriber: RabbitMqSubscriber
   readonly consuming: BrokerConnection
+  readonly eventLoop: EventLoopWatch
 }
 
-function createParts(settings: Settings, context: TransportContext): Parts {
+function createParts(settings: Settings, given: TransportContext): Parts {
+  const context = { ...given, logger: createLog(given.logger, given.clock) }
+  if (settings.tls.rejectUnauthorized === false) {
+    context.logger.warn(
+      { event: 'rabbitmq.tlsUnverified' },
+      'tls.rejectUnauthorized is false: any server is taken for the broker, and gets the password. Give tls.ca instead',
+    )
+  }
   const exchanges = createDeclaredExchanges(settings.topology)
-  const publishingParts = { settings, context, purpose: 'publishing' }
+  const counts = createCounts()
+  const publishingParts = { settings, context, counts, purpose: 'publishing' }
   const queue = new PublishQueue({ ...publishingParts, exchanges, recycleAfterCount })
-  const consuming = new BrokerConnection({ settings, context, purpose: 'consuming' })
+  const publishing = new BrokerConnection(publishingParts, queue)
+  const senderParts = {
+    queue,
+    now: () => context.clock.monotonic(),
+    frameMaxBytes: () => publishing.frameMaxBytes,
+  }
+  const keep = createUnroutedKeeper({ senderParts, publishing, settings, context, counts })
+  const consuming = new BrokerConnection({ settings, context, counts, purpose: 'consuming' })
+  const subscriber = createRabbitMqSubscriber({ settings, context, counts }, consuming)
   return {
     settings,
     context,
+    counts,
     exchanges,
     queue,
-    sender: createRabbitMqSender(queue, () => context.clock.monotonic()),
-    publishing: new BrokerConnection(publishingParts, queue),
-    subscriber: createRabbitMqSubscriber({ settings, context }, consuming),
+    sender: createRabbitMqSender({ ...senderParts, map: settings.topology, ...(keep === undefined ? {} : { keep }) }),
+    publishing,
+    subscriber,
     consuming,
+    eventLoop: watchHeartbeat(settings, context, counts),
   }
 }
 
+/** A copy that found no queue: the group declares it again, for the next try of the core. */
+async function sendCopy(
+  { sender, subscriber }: Parts,
+  ...copy: Parameters<Sender['send']>
+): ReturnType<Sender['send']> {
+  const receipt = await sender.send(...copy)
+  const [target] = copy
+  if (receipt.routed === false && ('retry' in target || 'dead' in target)) {
+    const { destination, group } = 'retry' in target ? target.retry : target.dead
+    void subscriber.repair(destination, group)
+  }
+  return receipt
+}
+
 function closeParts(parts: Parts, deadline: number): Promise<unknown> {
-  const { subscriber, consuming, queue, publishing } = parts
+  const { subscriber, consuming, queue, publishing, eventLoop } = parts
+  eventLoop.stop()
   return Promise.all([
     subscriber.close(deadline).then(() => consuming.close(deadline)),
     queue.close(deadline).then(() => publishing.close(deadline)),
@@ -103,11 +154,11 @@ function closeParts(parts: Parts, deadline: number): Promise<unknown> {
 }
 
 async function connectAndDeclare(parts: Parts, publishes: readonly string[], options: SendOptions): Promise<void> {
-  const { settings, context, exchanges, publishing } = parts
+  const { settings, context, publishing } = parts
   const { clock } = context
   for (let failures = 1; ; failures += 1) {
     const live = await publishing.open(options)
-    const declared = declareAll(exchanges, publishes, live)
+    const declared = declareAll(parts, publishes, live)
     try {
       return await within(declared, options, clock, {
         late: () => unreachableError(settings, 'the broker did not answer a declaration'),
@@ -124,11 +175,13 @@ async function connectAndDeclare(parts: Parts, publishes: readonly string[], opt
 }
 
 async function declareAll(
-  exchanges: DeclaredExchanges,
+  { settings, exchanges }: Parts,
   publishes: readonly string[],
-  live: Parameters<DeclaredExchanges['declare']>[1],
+  live: LiveConnection,
 ): Promise<void> {
-  for (const name of publishes) if (!exchanges.has(name, live)) await exchanges.declare(name, live)
+  const { topology } = settings
+  await prepareTopology(live.model, planTopology({ publishes, subscriptions: [] }, topology), topology.mode)
+  for (const destination of publishes) exchanges.note(topology.routeOf(destination).exchange.name, live)
 }
 
 function capabilitiesOf(settings: Settings): Capabilities {
@@ -144,18 +197,29 @@ function capabilitiesOf(settings: Settings): Capabilities {
 
 function healthOf(settings: Settings, parts: Parts | undefined, isClosed: boolean): TransportHealth {
   const { addresses } = settings
-  if (isClosed) return { state: 'closed', addresses, reconnects: parts === undefined ? 0 : reconnectsOf(parts) }
-  if (parts === undefined) return { state: 'idle', addresses, reconnects: 0 }
+  const counts = { ...(parts?.counts ?? createCounts()) }
+  if (parts === undefined) {
+    const state = isClosed ? 'closed' : 'idle'
+    return { ...transportHealth({ system: 'rabbitmq', state }), state, addresses, reconnects: 0, counts }
+  }
+  const facts = {
+    addresses,
+    reconnects: reconnectsOf(parts),
+    eventLoopDelayMs: parts.eventLoop.longestMs,
+    // An alarm blocks both, and is one.
+    blockedMs: Math.max(parts.publishing.blockedMs, parts.consuming.blockedMs),
+    counts,
+  }
+  if (isClosed) return { ...transportHealth({ system: 'rabbitmq', state: 'closed' }), state: 'closed', ...facts }
   const consuming = parts.consuming.health()
   const connections = [parts.publishing.health(), ...(consuming.state === 'idle' ? [] : [consuming])]
   const worst = connections.toSorted((left, right) => rank[left.state] - rank[right.state])[0] as ConnectionHealth
-  const problem = parts.subscriber.problem()
-  const reconnects = reconnectsOf(parts)
   // A group that does not consume is not ready, though its connection may be.
-  if (worst.state === 'ready' && problem !== undefined) {
-    return { state: 'connecting', reason: problem, addresses, reconnects }
-  }
-  return { state: worst.state, ...(worst.reason === undefined ? {} : { reason: worst.reason }), addresses, reconnects }
+  const notConsuming = worst.state === 'ready' ? parts.subscriber.problem() : undefined
+  const state = notConsuming === undefined ? worst.state : 'connecting'
+  const noDeliveries = parts.subscriber.starvation()
+  const health = transportHealth({ system: 'rabbitmq', state, why: worst.reason, notConsuming, noDeliveries })
+  return { ...health, state, ...facts }
 }
 
 const rank: Readonly<Record<ConnectionHealth['state'], number>> = {

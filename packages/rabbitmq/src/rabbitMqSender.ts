@@ -1,27 +1,91 @@
 import { PublishError, targetName } from '@posthorn/core/adapter'
-import type { ErrorCode, Sender, SendOptions, Target, WireMessage } from '@posthorn/core/adapter'
+import type { ErrorCode, Receipt, Sender, SendOptions, Target, WireMessage } from '@posthorn/core/adapter'
 import { headerBytesOf } from './messageMapping.js'
 import { PendingPublish } from './pendingPublish.js'
+import type { Caller } from './pendingPublish.js'
 import type { PublishQueue } from './publishQueue.js'
+import type { TargetAddress, TopologyMap } from './topologyMap.js'
 
 /** Longest body, in bytes: RabbitMQ 4 takes no more by default, and a longer one would cost the channel. */
 export const maxBodyBytes: number = 16 * 1_024 * 1_024
 /** amqplib encodes headers into 64 KiB; the rest is for its own fields. */
 const maxHeaderBytes = 60 * 1_024
 
+/**
+ * What else a header frame holds at most: the frame (8) and its fixed fields (14), the delivery mode, and content type, id
+ * and type of up to 255 bytes each (AMQP 0-9-1, 4.2.6). A longer frame would cost the connection (501).
+ */
+const maxPropertyBytes = 8 + 14 + 1 + 3 * 256
+
+/** What writing a message takes. */
+export interface WriterParts {
+  readonly queue: PublishQueue
+  readonly now: () => number
+  /** Longest frame that the broker takes; properties and headers have one frame and cannot be split. */
+  readonly frameMaxBytes: () => number
+}
+
+/** What a sender works with. */
+export interface SenderParts extends WriterParts {
+  readonly map: TopologyMap
+  /** Keeps an event that no queue took, by the deadline; never rejects. Undefined: such events are only reported. */
+  readonly keep?: (unrouted: UnroutedEvent) => Promise<void>
+}
+
+/** An event that the broker returned. */
+export interface UnroutedEvent {
+  readonly destination: string
+  readonly message: WireMessage
+  readonly options: SendOptions
+}
+
 /** Sends through a queue of publishes, after refusing what can never arrive: that is `notSent` for certain. */
-export function createRabbitMqSender(queue: PublishQueue, now: () => number): Sender {
+export function createRabbitMqSender(parts: SenderParts): Sender {
+  const { map, keep } = parts
   return {
     send(target, message, options) {
-      const problem = problemOf(message) ?? stateProblemOf(queue, options, now)
-      if (problem !== undefined) return Promise.reject(notSent(target, message, problem))
-      return new Promise((resolve, reject) => {
-        const pending = new PendingPublish(target, message, { resolve, reject })
-        pending.watch(options, queue.deadlines, () => queue.remove(pending))
-        queue.add(pending)
-      })
+      let address: TargetAddress
+      try {
+        address = map.addressOf(target, message.type)
+      } catch (cause) {
+        const problem = { code: 'POSTHORN_PUBLISH_FAILED', what: 'has no routing key', cause } as const
+        return Promise.reject(notSent(target, message, problem))
+      }
+      if (keep === undefined || !('destination' in target) || options.mustRoute === true) {
+        return write(parts, { address, message, options })
+      }
+      const { destination } = target
+      return write(parts, { address, message, options }, (caller) => ({
+        reject: (error) => caller.reject(error),
+        resolve(receipt) {
+          if (receipt.routed !== false) return caller.resolve(receipt)
+          void keep({ destination, message, options }).then(() => caller.resolve(receipt))
+        },
+      }))
     },
   }
+}
+
+/** A message with its address, and until when it may take. */
+export interface Writing {
+  readonly address: TargetAddress
+  readonly message: WireMessage
+  readonly options: SendOptions
+}
+
+/** Resolves when the broker has confirmed it, routed or not. */
+export function write(
+  { queue, now, frameMaxBytes }: WriterParts,
+  { address, message, options }: Writing,
+  around: (caller: Caller) => Caller = (caller) => caller,
+): Promise<Receipt> {
+  const problem = problemOf(message, frameMaxBytes()) ?? stateProblemOf(queue, options, now)
+  if (problem !== undefined) return Promise.reject(notSent(address.target, message, problem))
+  return new Promise((resolve, reject) => {
+    const pending = new PendingPublish(address, message, around({ resolve, reject }))
+    pending.watch(options, queue.deadlines, queue.remove)
+    queue.add(pending)
+  })
 }
 
 interface Problem {
@@ -30,17 +94,17 @@ interface Problem {
   readonly cause?: unknown
 }
 
-function problemOf(message: WireMessage): Problem | undefined {
+function problemOf(message: WireMessage, frameMaxBytes: number): Problem | undefined {
   const bytes = message.body?.byteLength ?? 0
   if (bytes > maxBodyBytes) {
     const what = `has a body of ${bytes} bytes; RabbitMQ takes ${maxBodyBytes}. Store the data elsewhere and send "dataref"`
     return { code: 'POSTHORN_PUBLISH_TOO_LARGE', what }
   }
   if (message.id === '') return { code: 'POSTHORN_PUBLISH_FAILED', what: 'has no id; one is needed to know its answer' }
-  return headerProblemOf(message.headers)
+  return headerProblemOf(message.headers, Math.min(maxHeaderBytes, frameMaxBytes - maxPropertyBytes))
 }
 
-function headerProblemOf(headers: Readonly<Record<string, unknown>>): Problem | undefined {
+function headerProblemOf(headers: Readonly<Record<string, unknown>>, maxBytes: number): Problem | undefined {
   let units = 0
   for (const name of Object.keys(headers)) {
     const value = headers[name]
@@ -51,10 +115,10 @@ function headerProblemOf(headers: Readonly<Record<string, unknown>>): Problem | 
     units += name.length + value.length + 2
   }
   // A UTF-16 unit is at most three bytes of UTF-8: short headers need no counting of bytes.
-  if (units * 3 <= maxHeaderBytes) return undefined
+  if (units * 3 <= maxBytes) return undefined
   const bytes = headerBytesOf(headers as Record<string, string>)
-  if (bytes <= maxHeaderBytes) return undefined
-  const what = `has headers of ${bytes} bytes; at most ${maxHeaderBytes} fit`
+  if (bytes <= maxBytes) return undefined
+  const what = `has headers of ${bytes} bytes; at most ${maxBytes} fit`
   return { code: 'POSTHORN_PUBLISH_TOO_LARGE', what }
 }
 

@@ -6,6 +6,10 @@ import { ResumingSubscription } from './resumingSubscription.js'
 export interface RabbitMqSubscriber extends Subscriber {
   /** Why a subscription does not consume at the moment, for people. */
   problem(): string | undefined
+  /** Which subscription gets nothing, though its watchdog subscribed anew and the broker has messages, for people. */
+  starvation(): string | undefined
+  /** Has what the group needs on the destination declared again, if it consumes here; never rejects. */
+  repair(destination: string, group: string): Promise<void>
   /** Writes what is settled and closes every channel by the deadline; what is unsettled goes back to the queues. */
   close(deadline: number): Promise<void>
 }
@@ -37,6 +41,13 @@ export function createRabbitMqSubscriber(
     problem() {
       for (const one of running) if (one.problem !== undefined) return one.problem
       return undefined
+    },
+    starvation() {
+      for (const one of running) if (one.starvation !== undefined) return one.starvation
+      return undefined
+    },
+    async repair(destination, group) {
+      await Promise.all([...running].filter((one) => one.isFor(destination, group)).map((one) => one.repair()))
     },
     async close(deadline) {
       await Promise.all([...running].map((one) => one.close(deadline)))

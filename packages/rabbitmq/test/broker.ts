@@ -76,6 +76,7 @@ export async function openInbox(
   transport: Transport,
   subscription: Subscription,
   onDelivery: (delivery: Delivery) => void = () => {},
+  deadlineMs = 20_000,
 ): Promise<Inbox> {
   const all: Delivery[] = []
   const unread: Delivery[] = []
@@ -91,7 +92,7 @@ export async function openInbox(
         onDelivery(delivery)
       }
     },
-    within(20_000),
+    within(deadlineMs),
   )
   return {
     all,
@@ -135,6 +136,20 @@ export async function withChannel<T>(use: (channel: Channel) => Promise<T>, url:
     return result
   } finally {
     await model.close()
+  }
+}
+
+/** The ids that stand in a queue, taken out of it. */
+export const takeAll = (queue: string, url: string = brokerUrl()): Promise<string[]> =>
+  withChannel((channel) => takeAllOn(channel, queue), url)
+
+/** The same for a queue of one connection alone. */
+export async function takeAllOn(channel: Channel, queue: string): Promise<string[]> {
+  const ids: string[] = []
+  for (;;) {
+    const found = await channel.get(queue, { noAck: true })
+    if (found === false) return ids
+    ids.push(String(found.properties.messageId))
   }
 }
 

@@ -2,11 +2,18 @@ import { describe, expect, it } from 'vitest'
 import { judge } from '../src/channelFailure.js'
 import type { Verdict } from '../src/channelFailure.js'
 import { PendingPublish } from '../src/pendingPublish.js'
+import { createTopologyMap } from '../src/topologyMap.js'
 import { message } from './broker.js'
+
+const map = createTopologyMap({})
 
 function written(destination: string, bytes = 1): PendingPublish {
   const caller = { resolve: () => {}, reject: () => {} }
-  const pending = new PendingPublish({ destination }, message({ body: Buffer.alloc(bytes) }), caller)
+  const pending = new PendingPublish(
+    map.addressOf({ destination }, 'a.v1'),
+    message({ body: Buffer.alloc(bytes) }),
+    caller,
+  )
   pending.beginWrite()
   return pending
 }

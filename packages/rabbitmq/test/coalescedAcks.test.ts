@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createCoalescedAcks } from '../src/coalescedAcks.js'
 import type { CoalescedAcks } from '../src/coalescedAcks.js'
+import { seededRandom } from '../../../test/seededRandom.js'
 
 /** RabbitMQ's rule for one channel: settling what is not unsettled is a 406 that closes the channel. */
 class BrokerChannel {
@@ -8,8 +9,21 @@ class BrokerChannel {
   readonly acked: number[] = []
   readonly requeued: number[] = []
   writes = 0
+  #written: (() => void)[] = []
 
   ack(tag: number, multiple: boolean): void {
+    this.#written.push(() => this.#ack(tag, multiple))
+  }
+
+  nack(tag: number): void {
+    this.#written.push(() => this.#nack(tag))
+  }
+
+  flush(): void {
+    for (const arrives of this.#written.splice(0)) arrives()
+  }
+
+  #ack(tag: number, multiple: boolean): void {
     this.writes += 1
     const tags = multiple ? [...this.unsettled].filter((one) => one <= tag || tag === 0) : [tag]
     if (tag === 0 || !this.unsettled.has(tag)) throw new Error(`406 unknown delivery tag ${tag}`)
@@ -19,7 +33,7 @@ class BrokerChannel {
     }
   }
 
-  nack(tag: number): void {
+  #nack(tag: number): void {
     this.writes += 1
     if (!this.unsettled.delete(tag)) throw new Error(`406 unknown delivery tag ${tag}`)
     this.requeued.push(tag)
@@ -48,15 +62,10 @@ function run(): Run {
   }
 }
 
-/** A small generator of repeatable random numbers (mulberry32). */
+/** Whole numbers that a seed repeats. */
 function seeded(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
+  const random = seededRandom(seed)
+  return (below) => Math.floor(random() * below)
 }
 
 describe('coalesced acks', () => {
@@ -104,6 +113,36 @@ describe('coalesced acks', () => {
     acks.discard()
     await new Promise((resolve) => setImmediate(resolve))
     expect(broker.acked).toEqual([1])
+  })
+
+  it('wait while they are paused, and are written together afterwards', async () => {
+    const { broker, acks, deliver } = run()
+    Array.from({ length: 3 }, deliver)
+    acks.pause()
+    acks.complete(1)
+    acks.release(2)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(broker.writes).toBe(0)
+    acks.resume()
+    await expect.poll(() => [broker.acked, broker.requeued]).toEqual([[1], [2]])
+    acks.complete(3)
+    await expect.poll(() => broker.acked).toEqual([1, 3])
+  })
+
+  it('are written by a flush also while they are paused, and never after a discard', async () => {
+    const { broker, acks, deliver } = run()
+    Array.from({ length: 3 }, deliver)
+    acks.flush()
+    acks.complete(1)
+    acks.pause()
+    acks.complete(2)
+    acks.flush()
+    expect(broker.acked).toEqual([1, 2])
+    acks.complete(3)
+    acks.discard()
+    acks.resume()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(broker.acked).toEqual([1, 2])
   })
 
   it('keep the protocol’s rule in every order of settling', () => {

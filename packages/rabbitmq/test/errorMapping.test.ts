@@ -55,11 +55,27 @@ describe('errors of amqplib', () => {
     [406, 'POSTHORN_TOPOLOGY_MISMATCH', false],
     [404, 'POSTHORN_TOPOLOGY_MISSING', false],
     [403, 'POSTHORN_AUTHENTICATION', false],
+    [405, 'POSTHORN_CONNECTION_LOST', true],
     [541, 'POSTHORN_CONNECTION_LOST', true],
   ])('of a declaration with reply code %d become %s', (code, expected, retryable) => {
     const error = topologyErrorOf({ resource: 'queue "q"', expected: { 'x-message-ttl': 5 } }, amqp(code))
     expect(error).toMatchObject({ code: expected, retryable, details: { resource: 'queue "q"' } })
     expect(error.message).toContain('queue "q"')
+  })
+
+  it.each([
+    "NOT_FOUND - home node 'node2@localhost' of durable queue 'q' in vhost '/' is down or inaccessible",
+    "NOT_FOUND - failed to perform operation on queue 'q' in vhost '/' due to timeout",
+    "NOT_FOUND - queue 'q' in vhost '/' process is stopped by supervisor",
+  ])('of a queue whose node does not answer pass by themselves: %s', (text) => {
+    const error = topologyErrorOf({ resource: 'queue "q"', expected: {} }, amqp(404, text))
+    expect(error).toMatchObject({ code: 'POSTHORN_CONNECTION_LOST', retryable: true })
+  })
+
+  it('of a queue that a lost connection may still hold say so', () => {
+    const locked = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'"
+    const error = topologyErrorOf({ resource: 'queue "q"', expected: {} }, amqp(405, locked))
+    expect(error.message).toContain('perhaps a lost one of ours')
   })
 
   it('of a mismatch say what was expected and what the broker said', () => {

@@ -1,7 +1,8 @@
 import type { Delivery } from '@posthorn/core/adapter'
 import type { ConsumeMessage } from 'amqplib'
 import { describe, expect, it } from 'vitest'
-import { addressOf, contentOf, deliveryOf, headerBytesOf, publishOptionsOf } from '../src/messageMapping.js'
+import { incomingOf } from '../src/deliveryReader.js'
+import { ReceivedDelivery, contentOf, headerBytesOf, publishOptionsOf } from '../src/messageMapping.js'
 import { message } from './broker.js'
 
 function received(properties: object, content: Buffer = Buffer.from('x')): ConsumeMessage {
@@ -9,20 +10,9 @@ function received(properties: object, content: Buffer = Buffer.from('x')): Consu
 }
 
 const readOf = (one: ConsumeMessage): Delivery =>
-  deliveryOf(one, { address: 'orders.billing', complete: () => {}, release: () => {} })
+  new ReceivedDelivery(incomingOf(one), 'orders.billing', { settle() {} })
 
 describe('mapping to RabbitMQ', () => {
-  const group = { destination: 'orders', group: 'billing' }
-
-  it.each([
-    [{ destination: 'orders' }, { exchange: 'orders', routingKey: 'placed.v1' }],
-    [{ retry: { ...group, delayMs: 5_000 } }, { exchange: '', routingKey: 'orders.billing.retry.5000' }],
-    [{ dead: group }, { exchange: '', routingKey: 'orders.billing.dead' }],
-    [{ group }, { exchange: '', routingKey: 'orders.billing' }],
-  ])('%j goes to %j', (target, address) => {
-    expect(addressOf(target, 'placed.v1')).toEqual(address)
-  })
-
   it('makes every message persistent and mandatory, with its headers as they are', () => {
     const headers = { traceparent: '00' }
     expect(publishOptionsOf(message({ id: 'i', type: 't', contentType: 'c', headers }))).toEqual({
@@ -38,6 +28,13 @@ describe('mapping to RabbitMQ', () => {
   it('leaves out a type and a content type that are not known', () => {
     const options = publishOptionsOf(message({ type: '', contentType: '' }))
     expect(Object.keys(options).toSorted()).toEqual(['headers', 'mandatory', 'messageId', 'persistent'])
+  })
+
+  it('gives headers that an instrumentation of amqplib may write into', () => {
+    const headers = Object.freeze({ 'x-hop': '1' })
+    const options = publishOptionsOf(message({ headers }))
+    Object.assign(options.headers as object, { traceparent: 't' })
+    expect([options.headers, headers]).toEqual([{ 'x-hop': '1', traceparent: 't' }, { 'x-hop': '1' }])
   })
 
   it('takes the bytes without a copy, and no body as an empty one', () => {
@@ -60,6 +57,17 @@ describe('mapping from RabbitMQ', () => {
     const facts = readOf(received({ headers }))
     expect({ ...facts.headers }).toEqual({ a: 'b', n: '1.5', t: 'true', bytes: 'ü' })
     expect(Object.getPrototypeOf(facts.headers)).toBeNull()
+  })
+
+  it('writes a timestamp as CloudEvents do, and one beyond all dates as its number', () => {
+    const headers = { time: { '!': 'timestamp', value: 1_795_259_141 }, far: { '!': 'timestamp', value: 2 ** 60 } }
+    const facts = readOf(received({ headers }))
+    expect({ ...facts.headers }).toEqual({ time: '2026-11-21T11:05:41.000Z', far: String(2 ** 60) })
+  })
+
+  it('takes text out of the section that an AMQP 1.0 client put it in', () => {
+    const content = Buffer.from([0x00, 0x53, 0x77, 0xa1, 2, 0x7b, 0x7d])
+    expect(Buffer.from(readOf(received({ type: 'amqp-1.0' }, content)).body ?? []).toString()).toBe('{}')
   })
 
   it('sees own headers only: amqplib decodes __proto__ into the prototype', () => {

@@ -5,6 +5,8 @@ import type { RabbitMqOptions } from '../src/index.js'
 import { settingsOf } from '../src/options.js'
 
 const urls = ['amqp://localhost']
+/** One of two urls is plain. */
+const mixed = { urls: ['amqp://localhost', 'amqps://localhost'], tls: { cert: '…', key: '…' } }
 
 function problemsOf(options: unknown): readonly string[] {
   try {
@@ -24,9 +26,18 @@ describe('the options of createRabbitMq', () => {
       heartbeatSeconds: 10,
       connectTimeoutMs: 5_000,
       reconnect: { firstMs: 200, maxMs: 5_000 },
-      topology: 'apply',
+      topology: { mode: 'apply', unrouted: undefined },
       consumerTimeoutMs: 1_500_000,
+      credentials: 'urls',
+      brokers: [{ connect: { maxFrameSize: 67_108_864 } }],
     })
+  })
+
+  it('take external credentials with a client certificate, and a function in their place', () => {
+    const tls = { cert: '…', key: '…' }
+    expect(settingsOf({ urls: ['amqps://localhost'], tls, credentials: 'external' }).credentials).toBe('external')
+    const credentials = (): { username: string; password: string } => ({ username: 'a', password: 'b' })
+    expect(settingsOf({ urls, credentials }).credentials).toBe(credentials)
   })
 
   it('are all checked at once', () => {
@@ -64,6 +75,35 @@ describe('the options of createRabbitMq', () => {
     ['the virtual host twice', { urls: ['amqp://localhost/a'], vhost: 'a' }],
     ['waits in the wrong order', { urls, reconnect: { firstMs: 500, maxMs: 100 } }],
     ['no reconnect', { urls, reconnect: null }],
+    ['credentials of another kind', { urls, credentials: { username: 'a', password: 'b' } }],
+    ['credentials in the urls and as an option', { urls: ['amqp://a:b@localhost'], credentials: () => ({}) }],
+    ['external credentials over a plain connection', { ...mixed, credentials: 'external' }],
+    ['external credentials without a certificate', { urls: ['amqps://localhost'], credentials: 'external' }],
+    ['frames below those of RabbitMQ 4.1', { urls, maxFrameSizeBytes: 8_191 }],
+    ['an unknown key of the topology', { urls, topology: { exchanges: {} } }],
+    ['a destination with a name that no broker takes', { urls, topology: { destinations: { 'a b': {} } } }],
+    ['an unknown key of a destination', { urls, topology: { destinations: { orders: { queue: 'q' } } } }],
+    [
+      'a default exchange with a type',
+      { urls, topology: { destinations: { orders: { exchange: '', type: 'topic' } } } },
+    ],
+    [
+      'an own exchange of RabbitMQ',
+      { urls, topology: { destinations: { o: { exchange: 'amq.topic', declare: true } } } },
+    ],
+    ['arguments of what exists', { urls, topology: { destinations: { o: { exchange: 'e', arguments: {} } } } }],
+    ['a group without a destination', { urls, topology: { groups: { billing: {} } } }],
+    ['an unknown key of a group', { urls, topology: { groups: { 'orders.billing': { name: 'q' } } } }],
+    ['an unknown key of a binding', { urls, topology: { groups: { 'o.b': { bindings: [{ key: 'k' }] } } } }],
+    ['a number that AMQP has no form for', { urls, topology: { groups: { 'o.b': { arguments: { 'x-a': 0.5 } } } } }],
+    ['a temporary queue with a name', { urls, topology: { groups: { 'o.b': { temporary: true, queue: 'q' } } } }],
+    ['an expiry of a lasting queue', { urls, topology: { groups: { 'o.b': { expiresMs: 5_000 } } } }],
+    ['arguments for a queue that exists', { urls, topology: { groups: { 'o.b': { queue: 'q', arguments: {} } } } }],
+    ['a priority beyond AMQP', { urls, topology: { groups: { 'o.b': { priority: 128 } } } }],
+    ['failover of our own quorum queue', { urls, topology: { groups: { 'o.b': { cancelOnFailover: true } } } }],
+    ['a queue that drops when full', { urls, topology: { groups: { 'o.b': { arguments: { 'x-max-length': 5 } } } } }],
+    ['a bound for unrouted events that are not kept', { urls, maxUnroutedCount: 5 }],
+    ['an age of unrouted events that are not kept', { urls, unrouted: 'report', unroutedMaxAgeMs: 5_000 }],
     ['tls without amqps', { urls, tls: { rejectUnauthorized: true } }],
   ])('refuse %s', (_what, options) => {
     expect(problemsOf(options)).toHaveLength(1)
@@ -124,7 +164,7 @@ describe('a transport before connect', () => {
         binaryPrefix: 'cloudEvents_',
       },
     })
-    expect(transport.health()).toEqual({ state: 'idle', addresses: ['amqp://localhost:5672'], reconnects: 0 })
+    expect(transport.health()).toMatchObject({ state: 'idle', addresses: ['amqp://localhost:5672'], reconnects: 0 })
   })
 
   it('closes at once, and stays closed', async () => {

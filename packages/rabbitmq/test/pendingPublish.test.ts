@@ -2,7 +2,10 @@ import type { Clock, PublishError, Receipt, Target } from '@posthorn/core/adapte
 import { createDeadlines, systemClock } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
 import { PendingPublish, returnedPublish } from '../src/pendingPublish.js'
+import { createTopologyMap } from '../src/topologyMap.js'
 import { message } from './broker.js'
+
+const map = createTopologyMap({})
 
 interface Watched {
   readonly pending: PendingPublish
@@ -12,7 +15,7 @@ interface Watched {
 function publish(target: Target = { destination: 'orders' }, id = 'one', type = 'placed.v1'): Watched {
   let pending!: PendingPublish
   const answer = new Promise<Receipt>((resolve, reject) => {
-    pending = new PendingPublish(target, message({ id, type }), { resolve, reject })
+    pending = new PendingPublish(map.addressOf(target, type), message({ id, type }), { resolve, reject })
   })
   return { pending, answer }
 }

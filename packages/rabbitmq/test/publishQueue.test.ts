@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
+import { PassThrough } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { PublishError, Receipt, WireMessage } from '@posthorn/core/adapter'
 import { systemClock } from '@posthorn/core/adapter'
 import type { ChannelModel } from 'amqplib'
 import { describe, expect, it } from 'vitest'
 import type { LiveConnection } from '../src/connection.js'
+import { createCounts } from '../src/counts.js'
 import { createDeclaredExchanges } from '../src/declaredExchanges.js'
 import { settingsOf } from '../src/options.js'
 import { PublishQueue } from '../src/publishQueue.js'
@@ -74,11 +76,32 @@ class FakeConnection {
     }
     const probe = (): Promise<FakeChannel> => Promise.resolve(new FakeChannel())
     const model = { createConfirmChannel: open, createChannel: probe } as unknown as ChannelModel
-    this.live = { epoch, lost: false, model }
+    this.live = { epoch, lost: false, model, destroy: () => {} }
   }
 
   get channel(): FakeChannel {
     return this.channels.at(-1) as FakeChannel
+  }
+}
+
+/** A connection whose channel looks as amqplib's do inside, so that writes are coalesced. */
+function coalescingConnection(epoch: number): {
+  readonly live: LiveConnection & { lost: boolean }
+  readonly channel: EventEmitter
+  readonly written: () => string
+} {
+  const stream = new PassThrough()
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const insides = { ch: 1, connection: { stream, frameMax: 131_072, sentSinceLastCheck: false } }
+  const channel = Object.assign(new EventEmitter(), insides)
+  channel.on('ack', () => {})
+  channel.on('nack', () => {})
+  const model = { createConfirmChannel: () => Promise.resolve(channel) } as unknown as ChannelModel
+  return {
+    live: { epoch, lost: false, model, destroy: () => {} },
+    channel,
+    written: () => Buffer.concat(chunks).toString('latin1'),
   }
 }
 
@@ -91,11 +114,17 @@ interface Rig {
 type Sent = Promise<Receipt | PublishError>
 
 /** A queue with an open channel, where nothing has to be declared. */
-async function rig(recycleAfterCount = 1_000): Promise<Rig> {
-  const settings = settingsOf({ urls: ['amqp://localhost'], topology: 'none', reconnect: { firstMs: 1, maxMs: 5 } })
-  const exchanges = createDeclaredExchanges('none')
-  const queue = new PublishQueue({ settings, context: contextOf(), purpose: 'test', exchanges, recycleAfterCount })
-  const sender = createRabbitMqSender(queue, () => systemClock.monotonic())
+async function rig(recycleAfterCount = 1_000, resendUnconfirmed = false, clock = systemClock): Promise<Rig> {
+  const reconnect = { firstMs: 1, maxMs: 5 }
+  const settings = settingsOf({ urls: ['amqp://localhost'], topology: 'none', reconnect, resendUnconfirmed })
+  const parts = { exchanges: createDeclaredExchanges(settings.topology), counts: createCounts(), recycleAfterCount }
+  const queue = new PublishQueue({ settings, context: { ...contextOf(), clock }, purpose: 'test', ...parts })
+  const sender = createRabbitMqSender({
+    queue,
+    map: settings.topology,
+    now: () => systemClock.monotonic(),
+    frameMaxBytes: () => 131_072,
+  })
   const connection = new FakeConnection()
   queue.ready(connection.live)
   await turn()
@@ -161,6 +190,46 @@ describe('a queue of publishes', () => {
     expect(await waiting).toEqual({ routed: true })
   })
 
+  it('writes what a lost connection held again on the next one, with the same ids, where that was asked for', async () => {
+    const { connection, queue, send } = await rig(1_000, true)
+    const sent = ['a', 'b'].map((id) => send(id))
+    const late = send('late', { deadline: after(1_000) })
+    connection.channel.hasRoom = false
+    const waiting = send('waiting')
+    connection.channel.end()
+    connection.live.lost = true
+    expect(await late).toMatchObject({ code: 'POSTHORN_PUBLISH_DEADLINE', outcome: 'unknown' })
+    const next = new FakeConnection(2)
+    queue.ready(next.live)
+    await turn()
+    expect(next.channel.ids).toEqual(['a', 'b', 'waiting'])
+    next.channel.confirm('a', 'b', 'waiting')
+    expect(await Promise.all([...sent, waiting])).toEqual(Array.from({ length: 3 }, () => ({ routed: true })))
+  })
+
+  it('sends on the next connection what the writer had not yet handed over, since it surely never left', async () => {
+    const { connection, queue, send } = await rig()
+    connection.channel.end()
+    connection.live.lost = true
+    const first = coalescingConnection(2)
+    queue.ready(first.live)
+    await turn()
+    const gone = send('gone')
+    await turn()
+    const kept = send('kept')
+    first.channel.emit('close')
+    first.live.lost = true
+    expect(await gone).toMatchObject({ code: 'POSTHORN_PUBLISH_CONNECTION_LOST', outcome: 'unknown' })
+    const next = coalescingConnection(3)
+    queue.ready(next.live)
+    await turn()
+    await turn()
+    expect(next.written()).toContain('kept')
+    next.channel.emit('ack', { deliveryTag: 1, multiple: false })
+    expect(await kept).toEqual({ routed: true })
+    expect(first.written()).not.toContain('kept')
+  })
+
   it('keeps a publish that met a closing channel, before those that wait', async () => {
     const { connection, queue, send } = await rig()
     await connection.channel.close()
@@ -188,7 +257,7 @@ describe('a queue of publishes', () => {
 
   it('does not say notSent of a neighbour that reached its deadline before it was written again', async () => {
     const { connection, queue, send } = await rig()
-    const innocent = send('innocent', { deadline: after(30) })
+    const innocent = send('innocent', { deadline: after(1_000) })
     void send('bad', { destination: 'missing' })
     queue.blocked(true)
     connection.channel.end(notFound())
@@ -214,8 +283,41 @@ describe('a queue of publishes', () => {
     const { connection, send } = await rig(2)
     for (const id of ['a', 'b', 'c']) void send(id)
     expect(connection.channel.ids).toEqual(['a', 'b'])
-    await expect.poll(() => connection.channel.ids, { timeout: 3_000 }).toEqual(['a', 'b', 'c'])
+    await expect.poll(() => connection.channel.ids).toEqual(['a', 'b', 'c'])
     expect(connection.channels).toHaveLength(1)
+  })
+
+  it('replaces a channel that goes on refusing, once nothing is in flight on it, and not one that refused for a moment', async () => {
+    let aheadMs = 0
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs }
+    const { connection, send } = await rig(1_000, false, clock)
+    const [first] = connection.channels as [FakeChannel]
+    const refuse = async (id: string): Promise<void> => {
+      const sent = send(id, { deadline: after(600_000) })
+      connection.channel.written.at(-1)?.answer(new Error('message nacked'))
+      expect(await sent).toMatchObject({ code: 'POSTHORN_PUBLISH_REFUSED' })
+    }
+    await refuse('a')
+    aheadMs = 4_000
+    await refuse('b')
+    expect(first.closes).toBe(0)
+    const inFlight = send('c', { deadline: after(600_000) })
+    aheadMs = 6_000
+    const refused = send('d', { deadline: after(600_000) })
+    first.written.at(-1)?.answer(new Error('message nacked'))
+    expect(await refused).toMatchObject({ code: 'POSTHORN_PUBLISH_REFUSED' })
+    const waiting = send('e', { deadline: after(600_000) })
+    expect(first.closes).toBe(0)
+    first.confirm('c')
+    expect(await inFlight).toEqual({ routed: true })
+    await turn()
+    expect(first.closes).toBe(1)
+    expect(connection.channel.ids).toEqual(['e'])
+    connection.channel.confirm('e')
+    expect(await waiting).toEqual({ routed: true })
+    aheadMs = 9_000
+    await refuse('f')
+    expect(connection.channels).toHaveLength(2)
   })
 
   it('ties a return to its publish although an earlier one with the same id was given up', async () => {

@@ -1,7 +1,5 @@
-import type { Transport } from '@posthorn/core/adapter'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createRabbitMq } from '../src/index.js'
-import type { RabbitMqOptions } from '../src/index.js'
 import {
   after,
   brokerUrl,
@@ -10,38 +8,15 @@ import {
   eventually,
   message,
   openInbox,
-  removeAll,
   sendTo,
   subscriptionTo,
   uniqueDestination,
   withChannel,
   within,
 } from './broker.js'
+import { sharedBroker } from './support/testBroker.js'
 
-const open: Transport[] = []
-const used = new Set<string>()
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((transport) => transport.close(after(5_000))))
-  await removeAll(used)
-  used.clear()
-})
-
-function destination(): string {
-  const name = uniqueDestination()
-  used.add(name)
-  return name
-}
-
-async function connected(
-  publishes: readonly string[] = [],
-  options: Partial<RabbitMqOptions> = {},
-): Promise<Transport> {
-  const transport = createRabbitMq({ urls: [brokerUrl()], ...options })
-  open.push(transport)
-  await transport.connect(contextOf(), publishes, within(20_000))
-  return transport
-}
+const { destination, connected } = sharedBroker()
 
 describe('publishing to RabbitMQ', () => {
   it('says that a message which a group listens for was routed, and one that nobody does was not', async () => {
@@ -200,7 +175,8 @@ describe('publishing to RabbitMQ', () => {
   it('refuses an exchange of another kind with what it expected and what the broker says', async () => {
     const orders = destination()
     await withChannel((channel) => channel.assertExchange(orders, 'fanout'))
-    const expected = { code: 'POSTHORN_TOPOLOGY_MISMATCH', message: expect.stringMatching(/topic.*fanout/s) as string }
+    const differences = [{ argument: 'type', expected: 'topic', actual: 'fanout' }]
+    const expected = { code: 'POSTHORN_TOPOLOGY_MISMATCH', details: { differences } }
     await expect(connected([orders])).rejects.toMatchObject(expected)
     await expect(connected([orders], { topology: 'verify' })).rejects.toMatchObject(expected)
   })

@@ -5,7 +5,7 @@ import type { Delivery } from '@posthorn/core/adapter'
  * whose getters a spread would leave behind.
  */
 export function decorateDelivery(delivery: Delivery, changes: Partial<Delivery>): Delivery {
-  const { body, headers, contentType, address, id, partitionKey, brokerRedeliveries } = delivery
+  const { body, headers, contentType, address, id, partitionKey, brokerRedeliveries, lost, position } = delivery
   return {
     body,
     headers,
@@ -14,6 +14,8 @@ export function decorateDelivery(delivery: Delivery, changes: Partial<Delivery>)
     ...(id === undefined ? {} : { id }),
     ...(partitionKey === undefined ? {} : { partitionKey }),
     ...(brokerRedeliveries === undefined ? {} : { brokerRedeliveries }),
+    ...(lost === undefined ? {} : { lost }),
+    ...(position === undefined ? {} : { position }),
     complete: () => delivery.complete(),
     release: () => delivery.release(),
     ...changes,

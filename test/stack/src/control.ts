@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Instance, InstanceNode } from './instances.js'
-import { killNodes, signalNodes, startNodes } from './lifecycle.js'
+import { killNodes, signalNodes, startNodes, stopNodes } from './lifecycle.js'
 import { consoleFile } from './server.js'
 
 /** Faults for the nodes of an instance. `node` counts from 1; without it, all of them. */
 export interface NodeControl {
   /** kill -9; resolves when the processes are gone. Data and ports stay for `start`. */
   kill(node?: number): Promise<void>
+  /** Asks the processes to end (SIGTERM); resolves when they are gone. One that takes too long is killed. */
+  stop(node?: number): Promise<void>
   /** Starts what does not run and resolves when it answers its clients. */
   start(node?: number): Promise<void>
   /** `kill` and `start`. */
@@ -28,6 +30,7 @@ export const control = (instance: Instance): NodeControl => {
   const start = async (node?: number): Promise<void> => startNodes(instance, chosen(node))
   return {
     kill,
+    stop: async (node) => stopNodes(instance, chosen(node)),
     start,
     restart: async (node) => {
       await kill(node)

@@ -7,9 +7,10 @@ import { runOk } from './run.js'
 
 /** Whether we may install Debian packages here: Debian itself (other apt systems lack its suites), and root. */
 export const isDebianRoot = (): boolean =>
-  process.platform === 'linux' && existsSync('/etc/debian_version') && process.getuid?.() === 0 && codename() !== ''
+  process.platform === 'linux' && existsSync('/etc/debian_version') && process.getuid?.() === 0 && releaseName() !== ''
 
-const codename = (): string => {
+/** The code name of the running release; empty where it has none. */
+export const releaseName = (): string => {
   try {
     return /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? ''
   } catch {
@@ -63,18 +64,23 @@ export const debianMirror = (): string => {
   const files = ['/etc/apt/sources.list', ...names]
     .filter((name) => existsSync(name) && /\.(list|sources)$/.test(name))
     .map((name) => ({ name, text: readFileSync(name, 'utf8') }))
-  const mirror = findMirror(files, codename())
+  const mirror = findMirror(files, releaseName())
   if (mirror === undefined) throw new Error('the apt sources of this machine name no http(s) mirror of its own release')
   return mirror
 }
+
+const lockWait = ['-o', 'DPkg::Lock::Timeout=120']
+
+/** Fetches the lists of packages; needs root. */
+export const aptUpdate = async (options: { holdFd: number }): Promise<void> =>
+  void (await runOk('apt-get', ['update', '-q', ...lockWait], options))
 
 /** Installs Debian packages; one process at a time, since apt fails rather than waits. */
 export const aptInstall = (packages: readonly string[], progress: Progress): Promise<void> =>
   withLock(join(cacheFolder(), 'apt.lock'), async ({ fd }) => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
     progress(`apt-get install ${packages.join(' ')}`)
-    const lockWait = ['-o', 'DPkg::Lock::Timeout=120']
-    await runOk('apt-get', ['update', '-q', ...lockWait], { env, holdFd: fd })
+    await aptUpdate({ holdFd: fd })
     const install = ['install', '-q', '-y', '--no-install-recommends', ...lockWait, ...packages]
     await runOk('apt-get', install, { env, holdFd: fd })
   })

@@ -1,6 +1,8 @@
 import type { Instance } from './instances.js'
 import { kafkaBrokers } from './kafkaServer.js'
+import { pgBouncerUrls } from './pgBouncerServer.js'
 import { postgresUrl } from './postgresServer.js'
+import { prometheusUrl } from './prometheusServer.js'
 import { rabbitMqUrls } from './rabbitMqServer.js'
 import type { KindName } from './targets.js'
 
@@ -19,13 +21,22 @@ export const addressesOf = (instance: Instance): string[] => {
       return kafkaBrokers(instance)
     case 'postgres':
       return [postgresUrl(instance)]
+    case 'pgbouncer':
+      return pgBouncerUrls(instance)
+    case 'prometheus':
+      return [prometheusUrl(instance)]
   }
 }
 
 /** The variables for these instances; of several of one kind, the last one gives the address. */
 export const environmentOf = (instances: readonly Instance[]): Record<string, string> =>
   Object.fromEntries(
-    instances.map((instance) => [variableNames[instance.target.kind], addressesOf(instance).join(',')]),
+    instances.flatMap((instance) => {
+      const { kind } = instance.target
+      return kind === 'pgbouncer' || kind === 'prometheus'
+        ? []
+        : [[variableNames[kind], addressesOf(instance).join(',')]]
+    }),
   )
 
 /** Lines for a POSIX shell: `eval "$(npm run -s stack -- env)"`. */

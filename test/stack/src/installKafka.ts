@@ -13,7 +13,8 @@ interface Release {
   readonly logging: string
 }
 
-const releases: Readonly<Record<KafkaVersion, Release>> = {
+/** What is installed for each version. */
+export const releases: Readonly<Record<KafkaVersion, Release>> = {
   '3.9': { version: '3.9.2', logging: 'org.slf4j:slf4j-reload4j:1.7.36' },
   '4.3': { version: '4.3.1', logging: 'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4' },
 }

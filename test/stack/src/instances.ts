@@ -20,7 +20,7 @@ export interface InstanceNode {
  * A server (or cluster) of this stack, as its `instance.json` describes it. The file holds all that is needed to stop, kill
  * or restart it from any process; there is no other state.
  */
-export interface Instance {
+export interface Instance extends ServerSettings {
   readonly id: string
   readonly target: Target
   /** The exact version that runs: `4.3.6`; it may be older than asked for, see `installRabbitMq`. */
@@ -36,7 +36,52 @@ export interface Instance {
   readonly ready: boolean
 }
 
-export interface InstanceRequest {
+/** How a second listener speaks TLS. */
+export interface TlsListener {
+  /** Whether clients must show a certificate; on RabbitMQ they may then also log in with it (SASL EXTERNAL). */
+  readonly verifyPeer?: boolean
+}
+
+/** How further listeners of Kafka ask who comes; whoever has logged in may do what ACLs allow. */
+export interface SaslListener {
+  /** So long a login is good, in milliseconds: `connections.max.reauth.ms`. For ever, or as long as a token, without. */
+  readonly maxReauthMs?: number
+  /** @default all four */
+  readonly mechanisms?: readonly ('PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER')[]
+}
+
+/** Some who are scraped, and labels for what is read from them: an entry of what Prometheus calls file_sd. */
+export interface TargetGroup {
+  /** Host and port of each. */
+  readonly targets: readonly string[]
+  /** @default none beside `job` and `instance` */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+/** What a Prometheus of one's own reads, and from whom. */
+export interface PrometheusSettings {
+  /** A folder with a `prometheus.yml` and all that this names; it is copied. */
+  readonly configuration: string
+  /** Who is scraped: what stands in the place of each file `targets/<name>.yml` of the folder. */
+  readonly targets: Readonly<Record<string, readonly TargetGroup[]>>
+  /** So often it scrapes, and evaluates its rules, in seconds. @default as `prometheus.yml` says */
+  readonly intervalSeconds?: number
+}
+
+/** What only a server of one's own has: listeners beside the plain one, and settings that others would not expect. */
+export interface ServerSettings {
+  readonly tls?: TlsListener
+  /** RabbitMQ serves what it measures, for Prometheus. */
+  readonly metrics?: boolean
+  readonly sasl?: SaslListener
+  /** Kafka makes a topic that it does not have for whoever asks for it. */
+  readonly autoCreateTopics?: boolean
+  /** The address of the PostgreSQL that PgBouncer stands before. */
+  readonly upstream?: string
+  readonly prometheus?: PrometheusSettings
+}
+
+export interface InstanceRequest extends ServerSettings {
   readonly target: Target
   readonly version: string
   readonly installed: string

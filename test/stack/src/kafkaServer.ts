@@ -1,9 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ServerCertificate } from './certificates.js'
 import { installKafka } from './installKafka.js'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
+import {
+  changeCertificate,
+  prepareCertificates,
+  scramArguments,
+  secureListeners,
+  securePorts,
+  secureProtocols,
+  securityLines,
+  showsCertificate,
+} from './kafkaSecurity.js'
 import { onLoopback, probeKafka } from './probes.js'
+import type { Progress } from './progress.js'
 import { run, runOk, type RunResult } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
 import type { KafkaVersion } from './targets.js'
@@ -16,16 +29,23 @@ const propertiesOf = (instance: Instance, node: InstanceNode): string => {
   const cluster = nodes.length > 1
   const copies = nodes.length
   const inSync = cluster ? 2 : 1
+  const plain = `PLAINTEXT://127.0.0.1:${brokerPort(node)}`
+  const bound = [
+    plain,
+    `CONTROLLER://127.0.0.1:${controllerPort(node)}`,
+    ...secureListeners(instance, node, '127.0.0.1'),
+  ]
+  const protocols = ['CONTROLLER:PLAINTEXT', 'PLAINTEXT:PLAINTEXT', ...secureProtocols(instance)]
   return [
     'process.roles=broker,controller',
     `node.id=${node.index}`,
     `controller.quorum.voters=${nodes.map((peer) => `${peer.index}@127.0.0.1:${controllerPort(peer)}`).join(',')}`,
-    `listeners=PLAINTEXT://127.0.0.1:${brokerPort(node)},CONTROLLER://127.0.0.1:${controllerPort(node)}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${brokerPort(node)}`,
+    `listeners=${bound.join(',')}`,
+    `advertised.listeners=${[plain, ...secureListeners(instance, node, 'localhost')].join(',')}`,
     'controller.listener.names=CONTROLLER',
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    `listener.security.protocol.map=${protocols.join(',')}`,
     `log.dirs=${join(nodeFolder(instance, node), 'data')}`,
-    'auto.create.topics.enable=false',
+    `auto.create.topics.enable=${instance.autoCreateTopics === true}`,
     'group.initial.rebalance.delay.ms=0',
     'offsets.topic.num.partitions=8',
     `offsets.topic.replication.factor=${copies}`,
@@ -40,6 +60,7 @@ const propertiesOf = (instance: Instance, node: InstanceNode): string => {
         ]),
     // Quick changes of the leader when a broker dies.
     ...(cluster ? ['min.insync.replicas=2', 'default.replication.factor=3', 'broker.session.timeout.ms=6000'] : []),
+    ...securityLines(instance),
     '',
   ].join('\n')
 }
@@ -86,7 +107,8 @@ const javaArgs = (instance: Instance, logging: string, options: readonly string[
 // They run for a second or two: quick to start matters more than quick in the end.
 const toolOptions = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-const prepare = async (instance: Instance): Promise<void> => {
+const prepare = async (instance: Instance, progress: Progress): Promise<void> => {
+  await prepareCertificates(instance, progress)
   writeFileSync(join(instance.folder, 'broker.properties'), loggingOf(instance, { level: 'INFO', target: 'out' }))
   writeFileSync(join(instance.folder, 'tool.properties'), loggingOf(instance, { level: 'WARN', target: 'err' }))
   const clusterId = newClusterId()
@@ -94,7 +116,7 @@ const prepare = async (instance: Instance): Promise<void> => {
     instance.nodes.map((node) => {
       const file = join(nodeFolder(instance, node), 'server.properties')
       writeFileSync(file, propertiesOf(instance, node))
-      const args = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
+      const args = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file, ...scramArguments(instance)]
       return runOk('java', [...javaArgs(instance, 'tool.properties', toolOptions), ...args], {
         env: serverEnvironment(instance),
       })
@@ -119,7 +141,7 @@ const newClusterId = (): string => {
 }
 
 export const kafkaServer: ServerKind = {
-  portNames: { shared: [], perNode: ['broker', 'controller'] },
+  portNames: { shared: [], perNode: ['broker', 'controller', ...securePorts] },
   install: (version, progress) => installKafka(version as KafkaVersion, progress),
   prepare,
   command,
@@ -142,3 +164,12 @@ export const kafkaTool = (
     ...options,
     env: serverEnvironment(instance),
   })
+
+/** Lets an instance with TLS show another certificate from the next handshake on. */
+export const presentKafkaCertificate = async (instance: Instance, name: ServerCertificate): Promise<void> => {
+  for (const node of instance.nodes) {
+    await changeCertificate(instance, node, name)
+    // The broker answers before it does what it was told.
+    while (!(await showsCertificate(instance, node, name))) await sleep(20)
+  }
+}

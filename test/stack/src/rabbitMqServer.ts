@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeCertificates, readCertificates, type ServerCertificate, type TestCertificates } from './certificates.js'
 import { installRabbitMq } from './installRabbitMq.js'
 import { nodeFolder, type Instance, type InstanceNode } from './instances.js'
 import { onLoopback, probeRabbitMq } from './probes.js'
+import type { Progress } from './progress.js'
 import { runOk } from './run.js'
 import { serverEnvironment, type ServerCommand, type ServerKind } from './server.js'
 import type { RabbitMqVersion } from './targets.js'
@@ -56,13 +58,34 @@ const configOf = (instance: Instance, node: InstanceNode): string =>
     ...(instance.nodes.length === 1
       ? []
       : instance.nodes.map((peer) => `cluster_formation.classic_config.nodes.${peer.index} = ${nodeName(peer)}`)),
+    ...(instance.tls === undefined ? [] : tlsLines(node, instance.tls.verifyPeer === true)),
+    ...(instance.metrics === true ? metricsLines(node) : []),
     '',
   ].join('\n')
+
+const tlsFolder = (instance: Instance): string => join(instance.folder, 'tls')
+
+const tlsLines = (node: InstanceNode, verifyPeer: boolean): string[] => [
+  `listeners.ssl.1 = 127.0.0.1:${node.ports['amqps']}`,
+  `ssl_options.cacertfile = ${inside}/tls/ca.pem`,
+  `ssl_options.certfile = ${inside}/tls/server.pem`,
+  `ssl_options.keyfile = ${inside}/tls/server.key`,
+  `ssl_options.verify = ${verifyPeer ? 'verify_peer' : 'verify_none'}`,
+  `ssl_options.fail_if_no_peer_cert = ${verifyPeer}`,
+  ...(verifyPeer
+    ? ['auth_mechanisms.1 = PLAIN', 'auth_mechanisms.2 = EXTERNAL', 'ssl_cert_login_from = common_name']
+    : []),
+]
+
+const metricsLines = (node: InstanceNode): string[] => [
+  'prometheus.tcp.ip = 127.0.0.1',
+  `prometheus.tcp.port = ${node.ports['metrics']}`,
+]
 
 // At-least-once dead-lettering tries again after 5 s, not after 180.
 const advancedConfig = '[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 5000}]}].\n'
 
-const prepare = async (instance: Instance): Promise<void> => {
+const prepare = async (instance: Instance, progress: Progress): Promise<void> => {
   const home = join(instance.folder, 'home')
   mkdirSync(home)
   // One cookie for all nodes, laid before they start: three that start at once would each write their own.
@@ -74,10 +97,28 @@ const prepare = async (instance: Instance): Promise<void> => {
     mkdirSync(join(folder, 'log'))
     writeFileSync(join(folder, 'rabbitmq.conf'), configOf(instance, node))
     writeFileSync(join(folder, 'advanced.config'), advancedConfig)
-    writeFileSync(join(folder, 'enabled_plugins'), '[].\n')
+    writeFileSync(join(folder, 'enabled_plugins'), `[${pluginsOf(instance)}].\n`)
+  }
+  if (instance.tls !== undefined) {
+    await makeCertificates(tlsFolder(instance), progress)
+    layCertificate(instance, 'valid')
   }
   const { uid, gid } = rabbitUser(instance.installed)
-  for (const folder of [home, ...instance.nodes.map((node) => nodeFolder(instance, node))]) chownAll(folder, uid, gid)
+  const folders = [home, ...instance.nodes.map((node) => nodeFolder(instance, node))]
+  if (instance.tls !== undefined) folders.push(tlsFolder(instance))
+  for (const folder of folders) chownAll(folder, uid, gid)
+}
+
+const pluginsOf = (instance: Instance): string =>
+  [
+    ...(instance.tls?.verifyPeer === true ? ['rabbitmq_auth_mechanism_ssl'] : []),
+    ...(instance.metrics === true ? ['rabbitmq_prometheus'] : []),
+  ].join(', ')
+
+// Copied over what is there, so that the files keep their owner.
+const layCertificate = (instance: Instance, name: ServerCertificate): void => {
+  const folder = tlsFolder(instance)
+  for (const ending of ['pem', 'key']) copyFileSync(join(folder, `${name}.${ending}`), join(folder, `server.${ending}`))
 }
 
 const rabbitUser = (root: string): { uid: number; gid: number } => {
@@ -109,7 +150,7 @@ const command = (instance: Instance, node: InstanceNode): ServerCommand => {
 }
 
 export const rabbitMqServer: ServerKind = {
-  portNames: { shared: ['epmd'], perNode: ['amqp', 'distribution'] },
+  portNames: { shared: ['epmd'], perNode: ['amqp', 'amqps', 'distribution', 'metrics'] },
   install: (version, progress) => installRabbitMq(version as RabbitMqVersion, progress),
   prepare,
   command,
@@ -122,6 +163,27 @@ export const rabbitMqServer: ServerKind = {
 
 export const rabbitMqUrls = (instance: Instance): string[] =>
   instance.nodes.map((node) => `amqp://guest:guest@127.0.0.1:${node.ports['amqp']}`)
+
+/** Of the listeners with TLS; by name, as the valid certificate wants it, though it is good for the address, too. */
+export const rabbitMqTlsUrls = (instance: Instance): string[] =>
+  instance.tls === undefined ? [] : instance.nodes.map((node) => `amqps://guest:guest@localhost:${node.ports['amqps']}`)
+
+/** Host and port where each node serves metrics; empty without `metrics`. */
+export const rabbitMqMetricsAddresses = (instance: Instance): string[] =>
+  instance.metrics === true ? instance.nodes.map((node) => `127.0.0.1:${node.ports['metrics']}`) : []
+
+/** The certificates that the clients of an instance with TLS need; undefined for others. */
+export const rabbitMqCertificates = (instance: Instance): TestCertificates | undefined =>
+  instance.tls === undefined ? undefined : readCertificates(tlsFolder(instance))
+
+/** Lets an instance with TLS show another certificate from the next handshake on. */
+export const presentCertificate = async (instance: Instance, name: ServerCertificate): Promise<void> => {
+  if (instance.tls === undefined) throw new Error(`${instance.id} was started without tls`)
+  layCertificate(instance, name)
+  // Erlang keeps what it has read for two minutes.
+  const forget = 'ssl:clear_pem_cache().'
+  await Promise.all(instance.nodes.map((node) => rabbitMqCtl(instance, ['-n', nodeName(node), 'eval', forget])))
+}
 
 /** Runs `rabbitmqctl` against the first node (another one: `-n node2@localhost`); returns what it prints. */
 export const rabbitMqCtl = (instance: Instance, args: readonly string[]): Promise<string> => {

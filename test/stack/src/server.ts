@@ -12,7 +12,7 @@ export interface ServerKind {
   /** Finds or makes the installation that instances run from. */
   install(version: string, progress: Progress): Promise<Installed>
   /** Lays out configuration and data of a new instance, before its first start. */
-  prepare(instance: Instance): Promise<void>
+  prepare(instance: Instance, progress: Progress): Promise<void>
   /** The command that runs one node in the foreground. */
   command(instance: Instance, node: InstanceNode): ServerCommand
   /** Whether the node answers its clients now. `consoleText` is what it printed since this start, if we know. */

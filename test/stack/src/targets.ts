@@ -2,17 +2,20 @@
 export const versions = {
   rabbitmq: ['3.10', '4.0', '4.3'],
   kafka: ['3.9', '4.3'],
-  postgres: ['18'],
+  postgres: ['15', '18'],
 } as const
 
 export type KindName = keyof typeof versions
+/** With what `up` does not start: the one stands before a server, the other reads what a test gives it. */
+export type ServerName = KindName | 'pgbouncer' | 'prometheus'
 export type RabbitMqVersion = (typeof versions.rabbitmq)[number]
 export type KafkaVersion = (typeof versions.kafka)[number]
+export type PostgresVersion = (typeof versions.postgres)[number]
 
 /** One thing to run: what, which version, how many nodes. `name` is how a person writes it. */
 export interface Target {
   readonly name: string
-  readonly kind: KindName
+  readonly kind: ServerName
   readonly version: string
   readonly nodes: number
 }
@@ -27,13 +30,20 @@ export const targetNames: readonly string[] = [
   'rabbitmq-cluster',
   ...versions.kafka.map((version) => `kafka@${version}`),
   'kafka-cluster',
+  'postgres@15',
   'postgres',
 ]
 
 export const targetOf = (kind: KindName, version = newest(kind), nodes = 1): Target => {
-  const versioned = kind === 'postgres' || (nodes > 1 && version === newest(kind)) ? '' : `@${version}`
+  const versioned = (kind === 'postgres' || nodes > 1) && version === newest(kind) ? '' : `@${version}`
   return { name: `${kind}${nodes > 1 ? '-cluster' : ''}${versioned}`, kind, version, nodes }
 }
+
+/** Before a PostgreSQL; of the version that the machine's packages have. */
+export const pgBouncerTarget: Target = { name: 'pgbouncer', kind: 'pgbouncer', version: '1', nodes: 1 }
+
+/** Of the version that the machine's packages have. */
+export const prometheusTarget: Target = { name: 'prometheus', kind: 'prometheus', version: '2', nodes: 1 }
 
 /** Reads `rabbitmq`, `rabbitmq@4.0`, `kafka-cluster`, `postgres`; anything else throws with the list of names. */
 export const parseTarget = (text: string): Target => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +14,8 @@ const file = fileURLToPath(new URL('../../../docker-compose.yml', import.meta.ur
 interface Service {
   readonly image: string
   readonly ports: string[]
-  readonly volumes: string[]
+  readonly volumes?: string[]
+  readonly profiles?: string[]
   readonly healthcheck: object
 }
 
@@ -36,14 +37,38 @@ describe('docker-compose.yml', () => {
     expect(validate(compose)).toBe(false)
   })
 
-  it.each(['rabbitmq', 'kafka', 'postgres'])('runs %s pinned, on loopback only, checked, on a named volume', (name) => {
-    const { services, volumes } = read()
-    const service = services[name] as Service
-    expect(service.image).toMatch(/:\d+\.\d+[\w.-]*$/)
-    expect(service.ports.every((port) => port.startsWith('127.0.0.1:'))).toBe(true)
-    expect(service.healthcheck).toHaveProperty('test')
-    expect(service.volumes.map((volume) => volume.split(':')[0]).every((it) => it !== undefined && it in volumes)).toBe(
-      true,
-    )
+  it.each(['rabbitmq', 'kafka', 'postgres', 'prometheus', 'grafana', 'jaeger'])(
+    'runs %s pinned, on loopback only, and checked',
+    (name) => {
+      const service = read().services[name] as Service
+      expect(service.image).toMatch(/:v?\d+\.\d+[\w.-]*$/)
+      expect(service.ports.every((port) => port.startsWith('127.0.0.1:'))).toBe(true)
+      expect(service.healthcheck).toHaveProperty('test')
+    },
+  )
+
+  it.each(['rabbitmq', 'kafka', 'postgres', 'prometheus', 'grafana'])(
+    'keeps what %s stores on a named volume',
+    (name) => {
+      const { services, volumes } = read()
+      const sources = services[name]?.volumes?.map((volume) => volume.split(':')[0] as string) ?? []
+      expect(sources[0]).toBeOneOf(Object.keys(volumes))
+      // The others are folders of the checkout, which nobody in the container may change.
+      const folders = sources.slice(1)
+      expect(folders.filter((folder) => !existsSync(join(dirname(file), folder)))).toEqual([])
+      expect(services[name]?.volumes?.slice(1).every((volume) => volume.endsWith(':ro'))).toBe(true)
+    },
+  )
+
+  it('starts what only watches when its profile is asked for', () => {
+    const profiles = Object.entries(read().services).map(([name, service]) => [name, service.profiles ?? []])
+    expect(Object.fromEntries(profiles)).toEqual({
+      rabbitmq: [],
+      kafka: [],
+      postgres: [],
+      prometheus: ['observability'],
+      grafana: ['observability'],
+      jaeger: ['observability'],
+    })
   })
 })

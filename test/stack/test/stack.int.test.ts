@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import amqp from 'amqplib'
 import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { acquireKafka, acquirePostgres, acquireRabbitMq } from '../src/index.js'
+import { acquireKafka, acquirePgBouncer, acquirePostgres, acquireRabbitMq } from '../src/index.js'
 import { instanceAt, leftoversOf, orphanedMemory } from './leftovers.js'
 
 const releases: (() => Promise<void>)[] = []
@@ -186,12 +188,49 @@ describe("a PostgreSQL of one's own", () => {
     expect(await leftoversOf(instance)).toEqual([])
     expect(orphanedMemory()).toBe(before)
   })
+
+  it('can be of an older release, from the packages of Debian', async () => {
+    const { url, version, release } = releasing(await acquirePostgres({ version: '15', fresh: true }))
+    const instance = instanceAt(url)
+    expect(version).toMatch(/^15\./)
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    const { rows } = await client.query('show server_version_num')
+    await client.end()
+    expect(rows).toEqual([{ server_version_num: expect.stringMatching(/^15\d{4}$/) }])
+    await release()
+    expect(await leftoversOf(instance)).toEqual([])
+  })
+
+  it('has a PgBouncer before it that shares its connections, and leaves nothing', async () => {
+    const postgres = releasing(await acquirePostgres({ fresh: true }))
+    const bouncer = releasing(await acquirePgBouncer({ upstream: postgres.url }))
+    const instance = instanceAt(bouncer.url)
+    const ask = async (url: string): Promise<unknown[]> => {
+      const clients = [url, url].map((connectionString) => new pg.Client({ connectionString }))
+      await Promise.all(clients.map((client) => client.connect()))
+      const pids: unknown[] = []
+      for (const client of clients) pids.push((await client.query('select pg_backend_pid() as pid')).rows[0]?.pid)
+      await Promise.all(clients.map((client) => client.end()))
+      return pids
+    }
+    expect(new Set(await ask(bouncer.url)).size).toBe(1)
+    expect(new Set(await ask(bouncer.sessionUrl)).size).toBe(2)
+    await bouncer.release()
+    expect(await leftoversOf(instance)).toEqual([])
+  })
 })
 
 describe('servers whose owner is killed with -9', () => {
   let owner: ChildProcess | undefined
+  let configuration = ''
+  beforeEach(() => {
+    configuration = mkdtempSync(join(tmpdir(), 'posthorn-prometheus-'))
+    writeFileSync(join(configuration, 'prometheus.yml'), '')
+  })
   afterEach(() => {
     owner?.kill('SIGKILL')
+    rmSync(configuration, { recursive: true })
   })
 
   it('are gone within seconds: processes, mounts, ports, folders', async () => {
@@ -199,9 +238,10 @@ describe('servers whose owner is killed with -9', () => {
     // A process that runs without vitest needs JavaScript.
     if (!existsSync(fileURLToPath(built))) throw new Error('test/dist is missing: npm run build')
     const script = `
-      const { acquireRabbitMq, acquireKafka, acquirePostgres } = await import('${built.href}')
+      const { acquireRabbitMq, acquireKafka, acquirePostgres, acquirePrometheus } = await import('${built.href}')
       const [rabbit, kafka, postgres] = await Promise.all([acquireRabbitMq, acquireKafka, acquirePostgres].map((it) => it({ fresh: true })))
-      console.log(JSON.stringify([rabbit.urls[0], kafka.brokers[0], postgres.url]))
+      const prometheus = await acquirePrometheus({ configuration: ${JSON.stringify(configuration)}, targets: {} })
+      console.log(JSON.stringify([rabbit.urls[0], kafka.brokers[0], postgres.url, prometheus.url]))
       setInterval(() => {}, 1000)`
     owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     const lines = createInterface({ input: owner.stdout as NodeJS.ReadableStream })

@@ -12,6 +12,11 @@ describe('targets', () => {
     expect(parseTarget('postgres')).toEqual({ name: 'postgres', kind: 'postgres', version: '18', nodes: 1 })
   })
 
+  it('takes an older PostgreSQL by its version, and the newest one by its version too', () => {
+    expect(parseTarget('postgres@15')).toEqual({ name: 'postgres@15', kind: 'postgres', version: '15', nodes: 1 })
+    expect(parseTarget('postgres@18')).toEqual(parseTarget('postgres'))
+  })
+
   it('gives a cluster three nodes, of an older version too', () => {
     expect(parseTarget('kafka-cluster')).toMatchObject({ name: 'kafka-cluster', version: '4.3', nodes: 3 })
     expect(parseTarget('rabbitmq-cluster@4.0')).toMatchObject({ name: 'rabbitmq-cluster@4.0', nodes: 3 })

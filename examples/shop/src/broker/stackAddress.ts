@@ -4,7 +4,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 /** The variables that name servers, as the tests and benchmarks of the repository read them. */
-export const addressVariables = { rabbitmq: 'POSTHORN_RABBITMQ_URL', kafka: 'POSTHORN_KAFKA_BROKERS' } as const
+export const addressVariables = {
+  rabbitmq: 'POSTHORN_RABBITMQ_URL',
+  kafka: 'POSTHORN_KAFKA_BROKERS',
+  postgres: 'POSTHORN_POSTGRES_URL',
+} as const
 
 /** Where the build puts the command behind `npm run stack`, seen from this file in `examples/shop/dist/broker`. */
 const commands = ['../../../../test/dist/stack/main.js', '../../../../test/dist/stack/src/main.js']

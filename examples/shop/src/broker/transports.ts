@@ -13,15 +13,24 @@ export interface BrokerChoice {
   readonly transport: TransportName
   readonly url?: string | undefined
   readonly brokers?: string | undefined
+  /**
+   * Kafka gives the partitions of a process that was killed to others after so long, in milliseconds; brokers allow no less than
+   * 6,000. @default 10_000
+   */
+  readonly sessionTimeoutMs?: number | undefined
 }
 
-/** Kafka gives the partitions of a process that was killed to others after so long; a demo should not wait for longer. */
-const sessionTimeoutMs = 10_000
+/** A demo should not wait for longer. */
+const defaultSessionTimeoutMs = 10_000
 
 /** Makes a transport of its own for each service; all of them reach one broker. */
 export interface Transports {
   readonly name: TransportName
   create(): Transport
+  /** How another process finds the same broker; undefined where none can. */
+  readonly remote?: BrokerChoice | undefined
+  /** Breaks every connection to a broker in this process, as a network does. */
+  readonly dropConnections?: (() => void) | undefined
   /** For what lives in this process; to be called after the services have stopped. */
   close(): void
 }
@@ -31,7 +40,7 @@ export interface Transports {
  * `SHOP_NO_BROKER`, which says what to do. Nothing is connected yet.
  */
 export async function findTransports(choice: BrokerChoice): Promise<Transports> {
-  const { transport: name } = choice
+  const { transport: name, sessionTimeoutMs = defaultSessionTimeoutMs } = choice
   if (name === 'memory') return memoryTransports()
   const option = name === 'rabbitmq' ? '--url' : '--brokers'
   const given = name === 'rabbitmq' ? choice.url : choice.brokers
@@ -46,10 +55,17 @@ export async function findTransports(choice: BrokerChoice): Promise<Transports> 
   const list = address.split(',').map((part) => part.trim()).filter((part) => part !== '') // prettier-ignore
   const create =
     name === 'rabbitmq' ? () => createRabbitMq({ urls: list }) : () => createKafka({ brokers: list, sessionTimeoutMs })
-  return { name, create, close: () => {} }
+  const found = name === 'rabbitmq' ? { url: address } : { brokers: address }
+  const remote = { transport: name, ...found, sessionTimeoutMs }
+  return { name, create, remote, close: () => {} }
 }
 
 function memoryTransports(): Transports {
   const broker = createMemoryBroker()
-  return { name: 'memory', create: () => createMemory({ broker }), close: () => broker.close() }
+  return {
+    name: 'memory',
+    create: () => createMemory({ broker }),
+    dropConnections: () => broker.dropConnections(),
+    close: () => broker.close(),
+  }
 }

@@ -3,7 +3,6 @@ import { readLines } from '../input/readLines.js'
 import type { InputLine } from '../input/lineSplitter.js'
 import { maxLineBytes, parseLine } from '../input/parseLine.js'
 import { userIdOf } from '../orders/orderService.js'
-import type { OrderService } from '../orders/orderService.js'
 import type { Ledger } from './ledger.js'
 import { patiently } from './patiently.js'
 import type { Registrar } from './registrar.js'
@@ -11,10 +10,11 @@ import { reasonOf } from './reasonOf.js'
 import type { Rejections } from './rejections.js'
 import type { Run } from './run.js'
 import { untilAborted } from './untilAborted.js'
+import type { OrderDesk } from './workers/worker.js'
 
 export interface FeedOptions {
   readonly input: Input
-  readonly orders: OrderService
+  readonly orders: OrderDesk
   /** Registers users as they are seen; undefined: only those that are known may order. */
   readonly registrar: Registrar | undefined
   readonly ledger: Ledger
@@ -26,6 +26,12 @@ export interface FeedOptions {
   readonly onFault: (error: unknown) => void
 }
 
+/**
+ * Orders on their way into the database: enough to keep it busy. It serves transactions in turn, and those of relays and handlers
+ * would stand behind all that is asked for here.
+ */
+const maxPlacing = 64
+
 /** How far the input has been read. */
 export interface ReadCounter {
   /** Lines that are not blank. */
@@ -33,7 +39,7 @@ export interface ReadCounter {
   bytes: number
 }
 
-/** Places every order of the input, many at once; resolves when each line is published or rejected, or at the signal. */
+/** Places every order of the input, many at once; resolves when each line is committed or rejected, or at the signal. */
 export async function feed(options: FeedOptions): Promise<void> {
   const { input, ledger, signal, counter } = options
   const underWay = new Set<Promise<void>>()
@@ -42,6 +48,7 @@ export async function feed(options: FeedOptions): Promise<void> {
     for await (const lines of readLines(input, onBytes)) {
       for (const line of lines) {
         await ledger.room()
+        if (underWay.size >= maxPlacing) await untilAborted(Promise.race(underWay), signal)
         if (signal.aborted) break
         counter.lines += 1
         const placing = take(line, options)
@@ -82,7 +89,6 @@ async function place(line: number, order: unknown, options: FeedOptions): Promis
     const userId = userIdOf(order)
     if (userId !== undefined) await registrar?.ready(userId)
     await patiently(() => orders.place(order, { id: run.idOfOrder(line) }), signal)
-    ledger.confirmed(line)
   } catch (error) {
     ledger.refused(line)
     reject(line, error, options)

@@ -3,7 +3,7 @@ export type Ending = 'handled' | 'deadLettered'
 
 /** Counts of a run. */
 export interface LedgerCounts {
-  /** Confirmed by the broker. */
+  /** Committed, and their events confirmed by the broker. */
   readonly published: number
   readonly handled: number
   readonly deadLettered: number
@@ -40,6 +40,10 @@ export interface Ledger {
   giveUp(): void
   /** Lines of confirmed orders without an end, in the order in which they were opened. */
   missing(): number[]
+  /** Lines without an end, confirmed or not. */
+  linesUnderWay(): number[]
+  /** Whether this was heard of an order that is under way. */
+  hasHeard(line: number, news: News): boolean
   readonly underWay: number
 }
 
@@ -136,6 +140,8 @@ export function createLedger(limits: LedgerLimits): Ledger {
       hasGivenUp = true
       wake()
     },
+    linesUnderWay: () => [...entries.keys()],
+    hasHeard: (line, news) => entries.get(line)?.[factOf[news]] === true,
     missing: () => [...entries].filter(([, entry]) => entry.isConfirmed).map(([line]) => line),
     get underWay() {
       return entries.size

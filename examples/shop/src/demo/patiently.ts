@@ -1,5 +1,6 @@
 import { setTimeout as rest } from 'node:timers/promises'
 import { codeOf } from '@posthorn/core'
+import { ShopError } from '../shopError.js'
 
 const maxTries = 5
 const restMs = 500
@@ -13,7 +14,8 @@ export async function patiently<Result>(publish: () => Promise<Result>, signal: 
     try {
       return await publish()
     } catch (error) {
-      const isRetryable = codeOf(error) !== undefined && (error as { readonly retryable?: unknown }).retryable === true
+      const isKnown = codeOf(error) !== undefined || error instanceof ShopError
+      const isRetryable = isKnown && (error as { readonly retryable?: unknown }).retryable === true
       if (!isRetryable || tries === maxTries || signal.aborted) throw error
       await rest(restMs)
     }

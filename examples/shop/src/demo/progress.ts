@@ -3,6 +3,8 @@ import type { DemoProgress } from './runDemo.js'
 
 /** Shows on standard error how far a run is: a bar on a terminal, a line now and then elsewhere. */
 export interface ProgressView {
+  /** Tells of something on a line of its own. */
+  note(text: string): void
   stop(): void
 }
 
@@ -31,6 +33,8 @@ function showBar(look: () => DemoProgress, totalBytes: number): ProgressView {
   bar.start(100, 0, { published: 0, handled: 0, deadLettered: 0 })
   const timer = setInterval(update, refreshMs)
   return {
+    // The bar draws itself again below it.
+    note: (text) => void process.stderr.write(`\r\u001b[K${text}\n`),
     stop() {
       clearInterval(timer)
       update()
@@ -44,5 +48,5 @@ function showLines(look: () => DemoProgress): ProgressView {
     const { read, published, handled, deadLettered } = look()
     process.stderr.write(`read ${read}, published ${published}, handled ${handled}, dead-lettered ${deadLettered}\n`)
   }, quietMs)
-  return { stop: () => clearInterval(timer) }
+  return { note: (text) => void process.stderr.write(`${text}\n`), stop: () => clearInterval(timer) }
 }

@@ -1,5 +1,5 @@
 import { idKey } from '../idKey.js'
-import type { OrderService } from '../orders/orderService.js'
+import type { KnownUsers } from '../orders/knownUsers.js'
 import { ShopError } from '../shopError.js'
 import type { UserService } from '../users/userService.js'
 import { patiently } from './patiently.js'
@@ -17,15 +17,18 @@ export interface Registrar {
 
 export interface RegistrarOptions {
   readonly users: UserService
-  readonly orders: OrderService
+  /** Of whom the order service has heard. */
+  readonly knownUsers: KnownUsers
   readonly run: Run
   readonly signal: AbortSignal
   /** How long the news of a user may take, in milliseconds. */
   readonly patienceMs: number
 }
 
-export function createRegistrar({ users, orders, run, signal, patienceMs }: RegistrarOptions): Registrar {
+export function createRegistrar({ users, knownUsers, run, signal, patienceMs }: RegistrarOptions): Registrar {
   const pending = new Map<string, Promise<void>>()
+  /** The tables of a run are new: whom this registrar does not know, nobody does. */
+  const known = new Set<string>()
   let late = 0
 
   async function register(userId: string): Promise<void> {
@@ -33,15 +36,18 @@ export function createRegistrar({ users, orders, run, signal, patienceMs }: Regi
     // The input names no addresses; real users bring their own.
     const user = { userId, email: `${id}@shop.example`, registeredAt: new Date().toISOString() }
     await patiently(() => users.register(user, { id }), signal)
-    if (await orders.users.whenKnown(userId, patienceMs)) return
+    if (await knownUsers.whenKnown(userId, patienceMs)) {
+      known.add(idKey(userId))
+      return
+    }
     late += 1
     throw new ShopError('SHOP_USER_LATE', 'The order service did not hear of /userId in time')
   }
 
   return {
     async ready(userId) {
-      if (orders.users.has(userId)) return
       const key = idKey(userId)
+      if (known.has(key)) return
       let registration = pending.get(key)
       if (registration === undefined) {
         registration = register(userId).finally(() => pending.delete(key))

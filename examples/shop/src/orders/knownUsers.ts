@@ -1,15 +1,23 @@
 import { idKey } from '../idKey.js'
 
-/** The users that the order service has heard of. In memory: about 100 bytes each; a real shop keeps them in a table. */
+/**
+ * The users of whom the order service has heard. What was heard in this process is remembered here, about 100 bytes each; the
+ * table knows the rest.
+ */
 export interface KnownUsers {
-  has(userId: string): boolean
+  has(userId: string): Promise<boolean>
   add(userId: string): void
   /** Resolves true as soon as the user is known, false after `patienceMs` milliseconds. */
   whenKnown(userId: string, patienceMs: number): Promise<boolean>
+  /** Asks the table about those that are waited for: their news may have come to another process. */
+  look(): Promise<void>
   readonly size: number
 }
 
-export function createKnownUsers(): KnownUsers {
+/** Which of these keys are in the table. */
+export type UserLookup = (keys: readonly string[]) => Promise<readonly string[]>
+
+export function createKnownUsers(lookup: UserLookup): KnownUsers {
   const known = new Set<string>()
   const waiters = new Map<string, Set<() => void>>()
 
@@ -30,16 +38,24 @@ export function createKnownUsers(): KnownUsers {
     })
   }
 
+  function note(key: string): void {
+    known.add(key)
+    for (const arrived of waiters.get(key) ?? []) arrived()
+  }
+
   return {
-    has: (userId) => known.has(idKey(userId)),
-    add(userId) {
+    async has(userId) {
       const key = idKey(userId)
-      known.add(key)
-      for (const arrived of waiters.get(key) ?? []) arrived()
+      if (!known.has(key)) for (const found of await lookup([key])) note(found)
+      return known.has(key)
     },
-    whenKnown(userId, patienceMs) {
+    add: (userId) => note(idKey(userId)),
+    async whenKnown(userId, patienceMs) {
       const key = idKey(userId)
-      return known.has(key) ? Promise.resolve(true) : wait(key, patienceMs)
+      return known.has(key) || wait(key, patienceMs)
+    },
+    async look() {
+      if (waiters.size > 0) for (const found of await lookup([...waiters.keys()])) note(found)
     },
     get size() {
       return known.size

@@ -19,11 +19,11 @@ export function createOrderApi(orders: OrderService): FastifyInstance {
     return reply
       .code(202)
       .header('location', location)
-      .send({ orderId, status: orders.statusOf(orderId) })
+      .send({ orderId, status: await orders.statusOf(orderId) })
   })
   server.get<{ Params: { orderId: string } }>('/orders/:orderId', async (request, reply) => {
     const { orderId } = request.params
-    const status = orders.statusOf(orderId)
+    const status = await orders.statusOf(orderId)
     if (status === undefined) return reply.code(404).send({ code: 'SHOP_NOT_FOUND', message: 'There is no such order' })
     return { orderId, status }
   })

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Crashes } from '../../src/demo/chaos.js'
+import type { DatabaseCounts } from '../../src/demo/reconciliation.js'
 
 /** What a demo printed and how it ended. */
 export interface Ended {
@@ -43,4 +45,6 @@ export interface DemoJson {
   readonly deadLettered: number
   readonly lost: number
   readonly durationMs: number
+  readonly database: DatabaseCounts
+  readonly crashes?: Crashes
 }

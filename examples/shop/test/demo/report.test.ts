@@ -1,7 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { addsUp, jsonOf, tableOf } from '../../src/demo/report.js'
 import { createRejections } from '../../src/demo/rejections.js'
+import type { DatabaseCounts } from '../../src/demo/reconciliation.js'
 import type { DemoResult } from '../../src/demo/runDemo.js'
+
+const sound: DatabaseCounts = {
+  name: 'pglite',
+  orders: 8,
+  placedEvents: 8,
+  payments: 7,
+  charged: 5,
+  declined: 2,
+  answered: 7,
+  repeated: 0,
+  ghosts: 0,
+  waiting: 0,
+}
+
+const inDatabase = (changes: Partial<DatabaseCounts> = {}): DatabaseCounts => ({ ...sound, ...changes })
+const empty = { orders: 0, placedEvents: 0, payments: 0, charged: 0, declined: 0, answered: 0 }
 
 function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
   const rejections = createRejections()
@@ -17,11 +34,12 @@ function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
     retried: 3,
     repeated: 0,
     durationMs: 1_234,
-    tally: { paid: 5, declined: 2, reasons: new Map([['nonRetryable', 1]]), strays: 0 },
+    tally: { paid: 5, declined: 2, reasons: new Map([['nonRetryable', 1]]), strays: 0, strayDeadLetters: 0 },
     missing: [],
     lateUsers: 0,
     faults: 0,
-    strays: 0,
+    database: inDatabase(),
+    crashes: undefined,
     isStalled: false,
     isInterrupted: false,
     ...changes,
@@ -31,7 +49,9 @@ function resultOf(changes: Partial<DemoResult> = {}, rejected = 2): DemoResult {
 describe('a run adds up', () => {
   test('when every line and every order has its end', () => {
     expect(addsUp(resultOf())).toBe(true)
-    expect(addsUp(resultOf({ read: 0, published: 0, handled: 0, deadLettered: 0 }, 0))).toBe(true)
+    expect(
+      addsUp(resultOf({ read: 0, published: 0, handled: 0, deadLettered: 0, database: inDatabase(empty) }, 0)),
+    ).toBe(true)
   })
 
   test.each([
@@ -41,6 +61,12 @@ describe('a run adds up', () => {
     ['nothing moved any more', { isStalled: true }],
     ['a registration did not arrive', { lateUsers: 1 }],
     ['the demo has a fault of its own', { faults: 1 }],
+    ['an order was committed and not published', { database: inDatabase({ orders: 9 }) }],
+    ['an event is still in an outbox', { database: inDatabase({ placedEvents: 7, waiting: 1 }) }],
+    ['an order was charged twice', { database: inDatabase({ payments: 8, repeated: 1 }) }],
+    ['a payment is missing', { database: inDatabase({ payments: 6 }) }],
+    ['a payment has no order', { database: inDatabase({ ghosts: 1 }) }],
+    ['the order service did not note an outcome', { database: inDatabase({ answered: 6 }) }],
   ])('not when %s', (_what, changes) => {
     expect(addsUp(resultOf(changes))).toBe(false)
   })
@@ -62,7 +88,13 @@ test('the JSON is one object on one line, with exactly the fields that were prom
     deadLettered: 1,
     lost: 0,
     durationMs: 1_234,
+    database: sound,
   })
+})
+
+test('the JSON of a run with chaos tells what crashed', () => {
+  const crashes = { orders: 3, payments: 2, relay: 1, connections: 0 }
+  expect(JSON.parse([...jsonOf(resultOf({ crashes }))].join(''))).toMatchObject({ crashes })
 })
 
 describe('the table', () => {

@@ -33,7 +33,8 @@ async function start(args: readonly string[]): Promise<{ address: string; child:
   for await (const line of createInterface(child.stderr!)) {
     said.push(line)
     const facts = line.startsWith('{') ? (JSON.parse(line) as { msg: string; address?: string }) : undefined
-    if (facts?.msg.endsWith(' runs')) return { address: facts.address ?? '', child }
+    if (facts !== undefined && /^The .* (service|worker) runs$/.test(facts.msg))
+      return { address: facts.address ?? '', child }
   }
   throw new Error(`${args.join(' ')} ended: ${said.join('\n')}`)
 }

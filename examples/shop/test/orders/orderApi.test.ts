@@ -1,13 +1,23 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { createHarnessOf } from '@posthorn/testing'
+import type { Surroundings } from '@posthorn/testing'
 import { createOrderApi } from '../../src/orders/orderApi.js'
 import { createOrderService } from '../../src/orders/orderService.js'
+import type { OrderService } from '../../src/orders/orderService.js'
+import { orderTables } from '../../src/orders/orderTables.js'
 import { createUserApi } from '../../src/users/userApi.js'
 import { createUserService } from '../../src/users/userService.js'
+import { harnessOptions, usePglite } from '../shopDatabases.js'
 import { soundOrder, soundUser } from '../shopFixture.js'
 
-const startShop = () => createHarnessOf({ users: createUserService, orders: createOrderService }) // The type follows.
+const pglite = usePglite()
+
+const startShop = async () => {
+  const database = await pglite.open(orderTables)
+  const orders = (surroundings: Surroundings): OrderService => createOrderService({ ...surroundings, database })
+  return createHarnessOf({ users: createUserService, orders }, harnessOptions()) // The type follows.
+}
 
 let shop: Awaited<ReturnType<typeof startShop>>
 let orderApi: FastifyInstance
@@ -46,6 +56,15 @@ describe('the user API', () => {
     const answer = await post(userApi, '/users', user)
     expect([answer.statusCode, answer.json().code]).toEqual([422, 'POSTHORN_INVALID_DATA'])
     expect(answer.json().issues).not.toHaveLength(0)
+  })
+
+  test('says that it cannot register users once its service has stopped, and that trying again may help', async () => {
+    expect((await userApi.inject('/health')).statusCode).toBe(200)
+    await shop.apps.users.service.stop()
+    expect((await userApi.inject('/health')).statusCode).toBe(503)
+    const answer = await post(userApi, '/users', soundUser)
+    expect([answer.statusCode, answer.json().code]).toEqual([503, 'POSTHORN_STOPPED'])
+    expect(answer.headers['retry-after']).toBe('1')
   })
 })
 
@@ -86,13 +105,13 @@ describe('the order API', () => {
     expect([answer.statusCode, answer.json().code]).toEqual([status, code])
   })
 
-  test('says that it cannot take orders once its service has stopped, and that trying again may help', async () => {
+  test('takes orders without a broker: they wait in the outbox', async () => {
     shop.apps.orders.users.add('u-1')
     expect((await orderApi.inject('/health')).statusCode).toBe(200)
-    await shop.apps.orders.service.stop()
-    expect((await orderApi.inject('/health')).statusCode).toBe(503)
+    shop.broker.down()
     const answer = await post(orderApi, '/orders', soundOrder())
-    expect([answer.statusCode, answer.json().code]).toEqual([503, 'POSTHORN_STOPPED'])
-    expect(answer.headers['retry-after']).toBe('1')
+    expect([answer.statusCode, answer.json()]).toEqual([202, { orderId: 'o-1', status: 'placed' }])
+    expect((await orderApi.inject('/health')).statusCode).toBe(503)
+    shop.broker.up()
   })
 })

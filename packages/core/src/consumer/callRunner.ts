@@ -6,6 +6,7 @@ import type { BatchItem } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
 import { dataOf } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
+import { messageFacts } from './messageFacts.js'
 import type { Outcome } from './outcome.js'
 import { Work } from './workContext.js'
 import type { WorkSurroundings } from './workContext.js'
@@ -28,25 +29,37 @@ export interface CallRunner {
   run(entry: HandlerEntry, items: readonly InFlight[], onEnd: (result: CallResult) => void): void
   /** Fires the signals of all running calls. */
   abortAll(reason: unknown): void
+  /** Fires the signals of the calls whose messages are all lost by now. */
+  abortLost(reason: unknown): void
   readonly running: number
   readonly timedOut: number
+  /** How long messages have waited for their call, all added up; only counted while telemetry looks. */
+  readonly waitedMs: number
+  /** Calls that have ended, and had not ended at once. */
+  readonly ended: number
 }
 
 export interface CallRunnerOptions {
   readonly kit: MessagingKit
   readonly surroundings: WorkSurroundings
   readonly handlerTimeoutMs: number
+  /** Called when the number of running calls that are past their time has changed. */
+  readonly onLate: (count: number) => void
 }
 
 /**
  * Runs handlers. A call that takes too long has its signal fired and keeps its slot until it settles: a message is
  * never settled while its handler still works on it. One timer watches all calls, since the oldest is due first.
  */
-export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRunnerOptions): CallRunner {
-  const { clock } = kit
+export function createCallRunner(options: CallRunnerOptions): CallRunner {
+  const { kit, surroundings, handlerTimeoutMs } = options
+  const { clock, telemetry } = kit
   const calls = createSlotted<Work>()
   let timer: TimerHandle | undefined
   let timedOut = 0
+  let waitedMs = 0
+  let lateCount = 0
+  let ended = 0
   let stopReason: unknown
 
   function watch(): void {
@@ -74,9 +87,16 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
   function markLate(call: Work): void {
     call.late = true
     timedOut += 1
+    options.onLate((lateCount += 1))
     call.abort(timeoutOf(call))
-    const facts = { event: 'handler.timeout', type: call.contract.type, handlerTimeoutMs }
+    const facts = { event: 'handler.timeout', ...messageFacts(call.sources[0]!, surroundings.group), handlerTimeoutMs }
     kit.logger.warn(facts, 'A handler takes longer than handlerTimeoutMs; its slot stays taken until it settles')
+  }
+
+  function remove(call: Work): void {
+    calls.remove(call)
+    ended += 1
+    if (call.late) options.onLate((lateCount -= 1))
   }
 
   function timeoutOf(work: Work, cause?: unknown): HandlerTimeoutError {
@@ -87,18 +107,32 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
     })
   }
 
+  function observed(entry: HandlerEntry, work: Work, items: readonly InFlight[]): unknown {
+    const now = clock.monotonic()
+    for (const item of items) waitedMs += now - item.waitsSince
+    const processing = {
+      destination: work.destination,
+      group: surroundings.group,
+      source: 'work' as const,
+      isBatch: entry.registration.batch !== undefined,
+      messages: items,
+    }
+    return telemetry?.process(processing, () => entry.invoke.call(work))
+  }
+
   return {
     run(entry, items, onEnd) {
       const batch = items.length === 1 ? [toBatchItem(items[0]!)] : items.map(toBatchItem)
       const work = new Work(surroundings, entry.registration.contract, batch)
       let result: unknown
       try {
-        result = entry.invoke.call(work)
+        result = telemetry?.isActive === true ? observed(entry, work, items) : entry.invoke.call(work)
         if (!isPromiseLike(result)) return onEnd(read(entry, result, items.length))
       } catch (error) {
         return onEnd({ ok: false, error, timeout: undefined, stopped: false })
       }
       work.startedAt = clock.monotonic()
+      work.sources = items
       calls.add(work)
       if (timer === undefined) watch()
       if (stopReason !== undefined) work.abort(stopReason)
@@ -106,11 +140,11 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result)
       promise.then(
         (value) => {
-          calls.remove(work)
+          remove(work)
           onEnd(read(entry, value, items.length))
         },
         (error: unknown) => {
-          calls.remove(work)
+          remove(work)
           const timeout = work.late ? timeoutOf(work, error) : undefined
           onEnd({ ok: false, error, timeout, stopped: stopReason !== undefined })
         },
@@ -122,11 +156,22 @@ export function createCallRunner({ kit, surroundings, handlerTimeoutMs }: CallRu
       timer = undefined
       for (const call of calls.snapshot()) call.abort(reason)
     },
+    abortLost(reason) {
+      for (const call of calls.snapshot()) {
+        if (call.sources.every(({ delivery }) => delivery.lost?.aborted === true)) call.abort(reason)
+      }
+    },
     get running() {
       return calls.size
     },
     get timedOut() {
       return timedOut
+    },
+    get waitedMs() {
+      return waitedMs
+    },
+    get ended() {
+      return ended
     },
   }
 }

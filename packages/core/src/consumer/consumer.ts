@@ -1,22 +1,18 @@
 import { ConfigurationError, LifecycleError } from '../errors.js'
-import type { Delivery, RunningSubscription, SendOptions, Subscription } from '../ports.js'
-import { endedBy, graceMs, neverStarted, settledBy } from '../settledBy.js'
+import type { Delivery, RunningSubscription, Subscription } from '../ports.js'
+import { endedBy, graceMs, neverStarted } from '../settledBy.js'
+import type { StartSteps } from '../startSteps.js'
 import type { Publisher } from '../publisher/publisher.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
+import { consumerHealth } from './consumerHealth.js'
+import type { ConsumerHealth } from './consumerHealth.js'
 import { handlerProblems, resolveConsumerOptions, subscriptionsOf } from './consumerOptions.js'
 import type { ConsumerOptions, ResolvedConsumerOptions } from './consumerOptions.js'
 import type { HandlerRegistration } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
 import { compose } from './middleware.js'
 import { createPipeline } from './pipeline.js'
-import type { Pipeline, PipelineHealth } from './pipeline.js'
-import { noCounts } from './settlement.js'
-
-/** What a consumer tells of itself; counts are since the start. */
-export interface ConsumerHealth extends PipelineHealth {
-  readonly group: string
-  readonly state: 'idle' | 'running' | 'paused' | 'draining' | 'stopped'
-}
+import type { Pipeline, PipelineReadings } from './pipeline.js'
 
 /** One group's handlers, running. */
 export interface Consumer {
@@ -33,9 +29,21 @@ export interface Consumer {
 export interface ManagedConsumer extends Consumer {
   /** Calls lazy handlers once, and checks them; without I/O. */
   prepare(): { readonly subscriptions: readonly Subscription[]; readonly problems: readonly string[] }
-  start(options: SendOptions): Promise<void>
+  start(steps: StartSteps): Promise<void>
   /** Stops intake, lets running calls end, and releases the rest at the deadline. Always settles. Idempotent. */
   stop(deadline: number): Promise<void>
+  readings(): ConsumerReadings
+}
+
+/** What metrics are made of, beside `health()`. */
+export interface ConsumerReadings {
+  /** Undefined before handlers are known. */
+  readonly pipeline: PipelineReadings | undefined
+  /** Limit of what is in flight, over all destinations. */
+  readonly window: number
+  readonly concurrency: number
+  /** Undefined where keys are not held. */
+  readonly maxHeldKeys: number | undefined
 }
 
 export interface ManagedConsumerOptions {
@@ -53,11 +61,12 @@ interface Prepared {
 
 /** Makes a consumer from options that were checked; lazy handlers are checked by `prepare`. */
 export function makeConsumer({ kit, group, options, publisher }: ManagedConsumerOptions): ManagedConsumer {
-  const resolved = resolveConsumerOptions(options)
+  const resolved = resolveConsumerOptions(options, kit.transport.capabilities.maxHoldMs)
   let state: ConsumerHealth['state'] = 'idle'
   let prepared: Prepared | undefined
   let running: RunningSubscription[] = []
   let paused = false
+  let isSubscribed = false
   let stopping: Promise<void> | undefined
 
   function prepare(): Prepared {
@@ -87,7 +96,7 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
   return {
     group,
     prepare,
-    async start(sendOptions) {
+    async start(steps) {
       if (state !== 'idle') {
         throw new LifecycleError({
           code: 'POSTHORN_ALREADY_STARTED',
@@ -102,19 +111,20 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
         const onDeliveries = (deliveries: readonly Delivery[]): void =>
           pipeline.take(subscription.destination, deliveries)
         running.push(
-          await settledBy({
-            clock: kit.clock,
-            deadline: sendOptions.deadline + graceMs,
-            work: kit.transport.subscribe(subscription, onDeliveries, sendOptions),
-            late: () => neverStarted(`subscription to ${subscription.destination}`),
-          }),
+          await steps.attempt(
+            (options) => kit.transport.subscribe(subscription, onDeliveries, options),
+            () => neverStarted(`subscription to ${subscription.destination}`),
+          ),
         )
       }
       const results = await Promise.allSettled(subscriptions.map(subscribe))
       const failed = results.find((result) => result.status === 'rejected')
-      if (failed === undefined) return
+      if (failed === undefined) {
+        isSubscribed = true
+        return
+      }
       // All or nothing: a group that hears only some of its destinations looks healthy and is not.
-      const { deadline } = sendOptions
+      const { deadline } = steps
       const stops = running.map((subscription) => subscription.stop(deadline))
       await endedBy(kit.clock, deadline + graceMs, Promise.allSettled(stops))
       running = []
@@ -134,7 +144,16 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
       state = 'running'
       prepared?.pipeline?.resume()
     },
-    health: () => ({ group, state, ...(prepared?.pipeline?.health() ?? emptyHealth) }),
+    health() {
+      const shown = state === 'running' && !isSubscribed ? 'starting' : state
+      return consumerHealth({ group, state: shown, pipeline: prepared?.pipeline?.health(), transport: kit.transport })
+    },
+    readings: () => ({
+      pipeline: prepared?.pipeline?.readings(),
+      window: resolved.maxInFlight * (prepared?.subscriptions.length ?? 0),
+      concurrency: resolved.concurrency,
+      maxHeldKeys: resolved.order?.onRetry === 'holdKey' ? resolved.order.maxHeldKeys : undefined,
+    }),
     idle: () => prepared?.pipeline?.idle() ?? Promise.resolve(),
   }
 }
@@ -155,5 +174,3 @@ function tableOf(
     ]),
   )
 }
-
-const emptyHealth: PipelineHealth = { ...noCounts(), inFlight: 0, running: 0, held: 0, timedOut: 0 }

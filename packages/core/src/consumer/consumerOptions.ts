@@ -10,6 +10,7 @@ import {
   oneOf,
   optionProblems,
   wholeNumber,
+  wholeNumberOrFalse,
   withDefaults,
 } from '../optionProblems.js'
 import type { OptionRule } from '../optionProblems.js'
@@ -46,8 +47,14 @@ export interface ConsumerOptions {
   readonly concurrency?: number
   /** @default none: messages of one key run at the same time */
   readonly order?: OrderOptions
-  /** When a call's signal fires; its slot and key stay taken until it settles. Milliseconds. @default 60_000 */
+  /** When a call's signal fires; its slot and key stay taken until it settles. Milliseconds. @default 60_000, or `maxHoldMs` of the transport if that is less */
   readonly handlerTimeoutMs?: number
+  /**
+   * When `health().live` becomes false: handlers are past `handlerTimeoutMs`, and for so long after it nothing of the group has
+   * ended or was settled, milliseconds. Shorter has a process that hangs restarted sooner, and one that is only slow, too;
+   * `false` never. @default 300_000 (5 minutes)
+   */
+  readonly livenessTimeoutMs?: number | false
   /** Deliveries unsettled at once: higher keeps handlers busy, lower spreads a backlog evenly. @default 100, or 2 × concurrency */
   readonly maxInFlight?: number
   /** Bytes of unsettled deliveries above which delivering pauses. @default 67_108_864 (64 MiB) */
@@ -70,6 +77,7 @@ export interface ResolvedConsumerOptions {
   readonly concurrency: number
   readonly order: Required<OrderOptions> | undefined
   readonly handlerTimeoutMs: number
+  readonly livenessTimeoutMs: number | false
   readonly maxInFlight: number
   readonly maxInFlightBytes: number
   readonly unhandledTypes: 'skip' | 'deadLetter'
@@ -81,13 +89,20 @@ export interface ResolvedConsumerOptions {
 
 const defaultOrder = { by: 'partitionKey', onRetry: 'holdKey', maxHeldKeys: 50 } as const
 
-export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
+/** A minute, unless the transport takes an unsettled delivery away sooner. */
+function handlerTimeoutOf({ handlerTimeoutMs }: ConsumerOptions, maxHoldMs = Infinity): number {
+  // What is no number is told by its own rule.
+  return typeof handlerTimeoutMs === 'number' ? handlerTimeoutMs : Math.min(60_000, maxHoldMs)
+}
+
+export function resolveConsumerOptions(options: ConsumerOptions, maxHoldMs?: number): ResolvedConsumerOptions {
   const concurrency = options.concurrency ?? 16
   return {
     retry: createRetryPolicy(options.retry ?? {}),
     concurrency,
     order: options.order && withDefaults<Required<OrderOptions>>(defaultOrder, options.order),
-    handlerTimeoutMs: options.handlerTimeoutMs ?? 60_000,
+    handlerTimeoutMs: handlerTimeoutOf(options, maxHoldMs),
+    livenessTimeoutMs: options.livenessTimeoutMs ?? 300_000,
     maxInFlight: options.maxInFlight ?? Math.max(100, concurrency * 2),
     maxInFlightBytes: options.maxInFlightBytes ?? 67_108_864,
     unhandledTypes: options.unhandledTypes ?? 'skip',
@@ -109,6 +124,7 @@ const consumerRules: Readonly<Record<keyof ConsumerOptions, OptionRule>> = {
   concurrency: wholeNumber(1, 100_000),
   order: anything,
   handlerTimeoutMs: wholeNumber(1),
+  livenessTimeoutMs: wholeNumberOrFalse(1),
   maxInFlight: wholeNumber(1, 65_535), // AMQP's prefetch is 16 bits wide.
   maxInFlightBytes: wholeNumber(1),
   unhandledTypes: oneOf('skip', 'deadLetter'),
@@ -168,6 +184,13 @@ function ladderProblems(retry: RetryOptions | undefined): string[] {
 
 function capabilityProblems(options: ConsumerOptions, { capabilities, system }: Transport): string[] {
   const problems: string[] = []
+  const { maxHoldMs = Infinity } = capabilities
+  if (handlerTimeoutOf(options, maxHoldMs) > maxHoldMs) {
+    problems.push(
+      `handlerTimeoutMs (${options.handlerTimeoutMs}) is longer than ${system} lets a delivery be unsettled (${maxHoldMs} ms): ` +
+        'the message would be taken away while its handler works',
+    )
+  }
   if (options.order !== undefined && !capabilities.ordered) {
     problems.push(`order: ${system} cannot keep order over several processes`)
   }
@@ -181,14 +204,16 @@ function holdProblems(options: ConsumerOptions, { capabilities, system }: Transp
   if (options.order === undefined || options.order.onRetry === 'overtake') return []
   const delaysMs = options.retry?.delaysMs ?? defaultDelaysMs
   const hintsMs = delaysMs.length * (options.retry?.maxRetryAfterMs ?? delaysMs.at(-1) ?? 0)
-  const holdMs = Math.max(
+  const waitsMs = Math.max(
     hintsMs,
     delaysMs.reduce((sum, delay) => sum + delay, 0),
   )
+  const worksMs = (delaysMs.length + 1) * handlerTimeoutOf(options, capabilities.maxHoldMs)
+  const holdMs = waitsMs + worksMs
   if (holdMs <= (capabilities.maxHoldMs ?? Infinity)) return []
   return [
-    `order.onRetry 'holdKey' would hold a message for ${holdMs} ms; ${system} allows ${capabilities.maxHoldMs} ms: ` +
-      "shorten retry.delaysMs or choose 'overtake'",
+    `order.onRetry 'holdKey' would hold a message for ${holdMs} ms, ${waitsMs} of them between attempts; ${system} allows ` +
+      `${capabilities.maxHoldMs} ms: shorten retry.delaysMs or handlerTimeoutMs, or choose 'overtake'`,
   ]
 }
 

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { ValidationIssue } from '../errors.js'
+import { noHeaders } from '../noHeaders.js'
 import { describeError } from './describeError.js'
 
 /** Version of what `posthorn-*` headers mean. */
@@ -130,6 +131,7 @@ function issuesText(issues: readonly ValidationIssue[]): string {
 
 /** A whole number from 1 in a header that somebody else may have written, else undefined; a count has 9 digits at most. */
 export function countHeader(headers: Headers, name: string, maxDigits = 9): number | undefined {
+  if (headers === noHeaders) return undefined
   const value = headers[name]
   return value !== undefined && value.length <= maxDigits && /^[1-9]\d*$/.test(value) ? Number(value) : undefined
 }

@@ -3,6 +3,8 @@ import type { ValidationIssue } from '../errors.js'
 import type { RawMessage } from '../envelope/wireFormat.js'
 import type { Delivery } from '../ports.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
+import type { Telemetry } from '../telemetry.js'
+import { traceIdOf } from '../logs/traceIds.js'
 import { copyHeader, countHeader } from './copyHeaders.js'
 import type { DeadLetterReason } from './copyHeaders.js'
 
@@ -83,7 +85,7 @@ export interface DeadLetterIntake {
 /** Turns deliveries of a dead-letter queue into calls of a handler; settles each after its handler. */
 export function createDeadLetterIntake(
   kit: MessagingKit,
-  destination: string,
+  { destination, group }: { readonly destination: string; readonly group: string },
   handler: DeadLetterHandler,
 ): DeadLetterIntake {
   const running = new Set<Promise<void>>()
@@ -99,12 +101,24 @@ export function createDeadLetterIntake(
     return readDeadLetter(delivery, envelope)
   }
 
+  function observed(telemetry: Telemetry, delivery: Delivery, deadLetter: DeadLetter): unknown {
+    const messages = [{ delivery, envelope: deadLetter.envelope }]
+    const processing = { destination, group, source: 'dead' as const, isBatch: false, messages }
+    return telemetry.process(processing, () => handler(deadLetter))
+  }
+
   async function handle(delivery: Delivery): Promise<void> {
+    let deadLetter: DeadLetter | undefined
     try {
-      await handler(read(delivery))
+      deadLetter = read(delivery)
+      if (kit.telemetry?.isActive === true) await observed(kit.telemetry, delivery, deadLetter)
+      else await handler(deadLetter)
       delivery.complete()
     } catch (error) {
-      const facts = { event: 'deadLetter.refused', address: delivery.address, err: error }
+      const { address, headers } = delivery
+      const { id, type } = deadLetter?.envelope ?? {}
+      const message = { messageId: id ?? delivery.id, type, traceId: traceIdOf(deadLetter?.envelope, headers) }
+      const facts = { event: 'deadLetter.refused', destination, group, ...message, address, err: error }
       kit.logger.warn(facts, 'A dead-letter handler failed; the dead letter stays')
       kit.clock.schedule(refusedMs, () => delivery.release(), { background: true })
     }

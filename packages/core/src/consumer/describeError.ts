@@ -53,6 +53,7 @@ function safeText(value: unknown): string {
   }
 }
 
-function clip(value: string, length: number): string {
+/** The text, cut to a length. */
+export function clip(value: string, length: number): string {
   return value.length <= length ? value : `${value.slice(0, length - 1)}…`
 }

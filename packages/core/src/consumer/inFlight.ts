@@ -9,6 +9,10 @@ export interface InFlight {
   slot: number
   readonly delivery: Delivery
   readonly destination: string
+  /** When it was handed over, on the monotonic clock. */
+  readonly arrivedAt: number
+  /** From when on it waits for its key and its slot, on the monotonic clock. */
+  waitsSince: number
   /** Read and judged: its handler is to be called. */
   admitted: boolean
   /** Undefined before the body is read, and when it cannot be. */

@@ -10,11 +10,13 @@ import { expiryMs } from './expiry.js'
 import type { HandlerTable } from './handlerTable.js'
 import { dataOf } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
+import { messageFacts } from './messageFacts.js'
+import type { SkipReason } from './reasonCounts.js'
 
 /** What is to be done with a delivery that was just read. */
 export type Admission =
   | { readonly kind: 'handle' }
-  | { readonly kind: 'skip' }
+  | { readonly kind: 'skip'; readonly reason: SkipReason }
   /** Its time has not come: nothing is counted. */
   | { readonly kind: 'wait'; readonly remainingMs: number; readonly notBeforeMs: number }
   | { readonly kind: 'deadLetter'; readonly reason: DeadLetterReason; readonly error: unknown }
@@ -25,9 +27,18 @@ export interface Intake {
 }
 
 const handle: Admission = { kind: 'handle' }
-const skip: Admission = { kind: 'skip' }
+const skipForeign: Admission = { kind: 'skip', reason: 'foreign' }
+const skipUnhandled: Admission = { kind: 'skip', reason: 'unhandledType' }
 
-export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions, table: HandlerTable): Intake {
+/** What an intake judges by. */
+export interface IntakeOptions {
+  readonly kit: MessagingKit
+  readonly group: string
+  readonly options: ResolvedConsumerOptions
+  readonly table: HandlerTable
+}
+
+export function createIntake({ kit, group, options, table }: IntakeOptions): Intake {
   const { foreign, validation, maxCrashes, unhandledTypes } = options
   const { clock, logger, transport, wireContext } = kit
 
@@ -56,14 +67,14 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
       item.entry!.validate(dataOf(item.envelope!))
     } catch (error) {
       if (validation !== 'warn') throw error
-      logger.warn({ event: 'consume.invalid', type: item.envelope!.type, err: error }, 'Handling invalid data')
+      logger.warn({ event: 'consume.invalid', ...messageFacts(item, group), err: error }, 'Handling invalid data')
     }
   }
 
   /** The order of questions: readable, ours, alive, due, valid. */
   function judge(item: InFlight): Admission {
     const envelope = read(item)
-    if (envelope === undefined) return skip
+    if (envelope === undefined) return skipForeign
     kit.validateEnvelope(envelope)
     item.envelope = envelope
     const { headers } = item.delivery
@@ -71,17 +82,18 @@ export function createIntake(kit: MessagingKit, options: ResolvedConsumerOptions
     if (item.attempt === 0) item.attempt = countHeader(headers, copyHeader.attempt) ?? 1
     item.entry = table.get(envelope.type)
     if (item.entry === undefined) {
-      return unhandledTypes === 'skip' ? skip : dead('unhandledType', `No handler for ${envelope.type}`)
+      return unhandledTypes === 'skip' ? skipUnhandled : dead('unhandledType', `No handler for ${envelope.type}`)
     }
-    if (expiryMs(envelope) <= clock.now()) return dead('expired', `The message expired at ${envelope.expirytime}`)
+    if (envelope.expirytime !== undefined && expiryMs(envelope) <= clock.now())
+      return dead('expired', `The message expired at ${envelope.expirytime}`)
     if (crashed(item)) {
       return dead('crashLoop', `${item.delivery.brokerRedeliveries} deliveries ended without an answer`)
     }
     const notBeforeMs = countHeader(headers, copyHeader.notBefore, 15)
-    const remainingMs = (notBeforeMs ?? 0) - clock.now()
-    // Beyond what we ever ask for, a stranger wrote it: such a message would go from rung to rung for ever, uncounted.
-    if (notBeforeMs !== undefined && remainingMs > 0 && remainingMs <= maxDelayMs) {
-      return { kind: 'wait', notBeforeMs, remainingMs }
+    if (notBeforeMs !== undefined) {
+      const remainingMs = notBeforeMs - clock.now()
+      // Beyond what we ever ask for, a stranger wrote it: such a message would go from rung to rung for ever, uncounted.
+      if (remainingMs > 0 && remainingMs <= maxDelayMs) return { kind: 'wait', notBeforeMs, remainingMs }
     }
     checkData(item)
     return handle

@@ -5,7 +5,7 @@ const brand: unique symbol = Symbol.for('posthorn.outcome') as never
 export type Outcome =
   | { readonly [brand]: true; readonly kind: 'complete' }
   | { readonly [brand]: true; readonly kind: 'retryAfter'; readonly delayMs: number }
-  | { readonly [brand]: true; readonly kind: 'deadLetter'; readonly reason: string }
+  | { readonly [brand]: true; readonly kind: 'deadLetter'; readonly reason: string; readonly error?: unknown }
   | { readonly [brand]: true; readonly kind: 'discard'; readonly reason: string }
 
 const completed: Outcome = { [brand]: true, kind: 'complete' }
@@ -19,8 +19,13 @@ export const complete = (): Outcome => completed
  */
 export const retryAfter = (delayMs: number): Outcome => ({ [brand]: true, kind: 'retryAfter', delayMs })
 
-/** Put the message aside, with the reason for whoever looks at it. */
-export const deadLetter = (reason: string): Outcome => ({ [brand]: true, kind: 'deadLetter', reason })
+/** Put the message aside, with the reason for whoever looks at it; an error is described in the reason's place. */
+export const deadLetter = (reason: string, error?: unknown): Outcome => ({
+  [brand]: true,
+  kind: 'deadLetter',
+  reason,
+  error,
+})
 
 /** Drop the message on purpose; counted, and logged with the reason. */
 export const discard = (reason: string): Outcome => ({ [brand]: true, kind: 'discard', reason })

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { SettlementError } from '../errors.js'
 import type { HandlerTimeoutError } from '../errors.js'
 import type { Delivery } from '../ports.js'
+import { createProgressWatch } from '../progressWatch.js'
 import type { Publisher } from '../publisher/publisher.js'
 import { createSlotted } from '../slotted.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
@@ -12,8 +13,11 @@ import type { HandlerEntry, HandlerTable } from './handlerTable.js'
 import type { InFlight } from './inFlight.js'
 import { createIntake } from './intake.js'
 import { createLanes } from './lanes.js'
+import { messageFacts } from './messageFacts.js'
 import type { Outcome } from './outcome.js'
 import { hintOfOutcome } from './retryPolicy.js'
+import { noReasons } from './reasonCounts.js'
+import type { ReasonCounts } from './reasonCounts.js'
 import { createRetryRoute } from './retryRoute.js'
 import { createScheduler } from './scheduler.js'
 import { createSettlement, noCounts } from './settlement.js'
@@ -31,6 +35,22 @@ export interface PipelineHealth extends Readonly<SettledCounts> {
   readonly timedOut: number
 }
 
+/** What metrics are made of, beside `health()`. */
+export interface PipelineReadings {
+  readonly reasons: ReasonCounts
+  /** Deliveries that wait for a slot, and for an earlier message of their key. */
+  readonly waiting: { readonly slot: number; readonly key: number }
+  readonly waitedMs: number
+  /** Age of the oldest delivery that is not settled; 0 without any. */
+  readonly oldestMs: number
+}
+
+/** What a pipeline tells of itself. */
+export interface PipelineFacts extends PipelineHealth {
+  /** Handlers are past their time, and nothing has ended for longer than `livenessTimeoutMs`. */
+  readonly standsStill: boolean
+}
+
 /** A delivery's way: admitted, in its lane, called, judged, settled. */
 export interface Pipeline {
   take(destination: string, deliveries: readonly Delivery[]): void
@@ -41,7 +61,8 @@ export interface Pipeline {
   /** Resolves when everything is settled; at the deadline the rest is aborted and released. */
   finish(deadline: number): Promise<void>
   idle(): Promise<void>
-  health(): PipelineHealth
+  health(): PipelineFacts
+  readings(): PipelineReadings
 }
 
 export interface PipelineOptions {
@@ -59,39 +80,81 @@ const maxAbortMs = 1_000
 export function createPipeline({ kit, group, options, table, publisher }: PipelineOptions): Pipeline {
   const { clock } = kit
   const counts = noCounts()
+  const reasons = noReasons()
   const inFlight = createSlotted<InFlight>()
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal) // One for each copy on its way; Node.js warns at eleven.
+  /** Signals of lost deliveries that are listened to. */
+  const watched = new WeakSet<AbortSignal>()
+  let lastWatched: AbortSignal | undefined
   let draining = false
+  let paused = false
   let idleWaiters: (() => void)[] = []
 
-  const intake = createIntake(kit, options, table)
+  const intake = createIntake({ kit, group, options, table })
   const lanes = createLanes()
   const runner = createCallRunner({
     kit,
-    surroundings: { group, publisher, logger: kit.logger.child({ group }) },
+    surroundings: { group, publisher, logger: kit.handlerLogger.child({ group }), telemetry: kit.telemetry },
     handlerTimeoutMs: options.handlerTimeoutMs,
+    onLate: (count) => (count > 0 && !draining ? watch.start() : watch.stop()),
   })
   const scheduler = createScheduler({ concurrency: options.concurrency, clock, admit, run })
-  const settlement = createSettlement({ kit, group, counts, stopping: stopping.signal, onSettled })
+  const settlement = createSettlement({ kit, group, counts, reasons, stopping: stopping.signal, onSettled })
   const route = createRetryRoute({
     clock,
+    counts: reasons.retries,
     options,
     settlement,
     // Read anew: the attempt before may have changed the data.
     again(item) {
       item.admitted = false
+      item.waitsSince = clock.monotonic()
       scheduler.ready(item, true)
     },
     isDraining: () => draining,
-    readmit: arrive,
+    onRetry: noteRetry,
+    readmit(item) {
+      item.waitsSince = clock.monotonic()
+      arrive(item)
+    },
   })
 
-  function takeOne(destination: string, delivery: Delivery): void {
+  const watch = createProgressWatch({
+    clock,
+    limitMs: options.livenessTimeoutMs,
+    progress: () => runner.ended + settledOf(counts),
+    // A handler that publishes may rightly wait for a broker that is away.
+    isExcused: () => paused || kit.transport.health().state !== 'ready',
+    onStandstill(standstillMs) {
+      const facts = { event: 'consumer.standstill', group, running: scheduler.running, standstillMs }
+      kit.logger.error(facts, 'Handlers are past their time, and nothing ends: health().live is false')
+    },
+  })
+
+  const freeSingleSlot = (): void => scheduler.freeSlot()
+
+  /** Handlers that work on what is lost should end: somebody else gets the message. What waits is let go in its turn. */
+  function watchLost(lost: AbortSignal): void {
+    // Neighbours share one: looking it up for each would cost more than the rest of this.
+    if (lost === lastWatched) return
+    lastWatched = lost
+    if (watched.has(lost)) return
+    watched.add(lost)
+    const reason = new SettlementError({
+      code: 'POSTHORN_SETTLEMENT',
+      message: 'The broker has taken the message away from this consumer, and delivers it again',
+    })
+    lost.addEventListener('abort', () => runner.abortLost(reason), { once: true })
+  }
+
+  function takeOne(destination: string, delivery: Delivery, now: number): void {
     const item: InFlight = {
       slot: -1,
       delivery,
       destination,
+      arrivedAt: now,
+      waitsSince: now,
       admitted: false,
       envelope: undefined,
       entry: undefined,
@@ -121,13 +184,17 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   /** True when a handler is to be called. */
   function admit(item: InFlight): boolean {
+    if (isLost(item)) {
+      settlement.settle(item, { kind: 'release' })
+      return false
+    }
     const admission = intake.admit(item)
     switch (admission.kind) {
       case 'handle':
         item.admitted = true
         return true
       case 'skip':
-        settlement.settle(item, { kind: 'skip' })
+        settlement.settle(item, admission)
         return false
       case 'wait':
         route.wait(item, admission)
@@ -144,7 +211,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   function run(entry: HandlerEntry, items: readonly InFlight[]): void {
     // The slot of a batch is not worth holding for one of its items.
-    const freeSlot = items.length === 1 ? () => scheduler.freeSlot() : undefined
+    const freeSlot = items.length === 1 ? freeSingleSlot : undefined
     runner.run(entry, items, (result) => {
       let slotStays = false
       for (let index = 0; index < items.length; index += 1) {
@@ -157,24 +224,34 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   /** True when the item waits in the process and keeps the slot meanwhile. */
   function judge(item: InFlight, result: ItemResult, freeSlot: (() => void) | undefined): boolean {
     if (item.settled) return noteLate(item)
-    switch (result.kind) {
+    // Whoever has it now tries it again, or puts it aside.
+    const fate: ItemResult = result.kind !== 'complete' && isLost(item) ? { kind: 'release' } : result
+    switch (fate.kind) {
       case 'complete':
       case 'discard':
       case 'release':
-        settlement.settle(item, result)
+        settlement.settle(item, fate)
         return false
       case 'deadLetter': {
-        const error = new Error(result.reason)
+        const error = fate.error ?? new Error(fate.reason)
         settlement.settle(item, { kind: 'deadLetter', reason: 'rejected', error, attempts: item.attempt })
         return false
       }
       case 'retryAfter': {
-        const error = new Error(`The handler asked for a retry after ${result.delayMs} ms`)
-        return route.failed(item, { error, record: undefined, hintMs: hintOfOutcome(result), freeSlot })
+        const error = new Error(`The handler asked for a retry after ${fate.delayMs} ms`)
+        return route.failed(item, { error, record: undefined, hintMs: hintOfOutcome(fate), freeSlot })
       }
       case 'failed':
-        return route.failed(item, { error: result.error, record: result.timeout, hintMs: undefined, freeSlot })
+        return route.failed(item, { error: fate.error, record: fate.timeout, hintMs: undefined, freeSlot })
     }
+  }
+
+  function noteRetry(
+    item: InFlight,
+    { error: err, delayMs }: { readonly error: unknown; readonly delayMs: number },
+  ): void {
+    const facts = { event: 'message.retried', ...messageFacts(item, group), delayMs, err }
+    kit.logger.debug(facts, 'An attempt failed; the message is tried again')
   }
 
   /** The message was released at the stop's deadline: the broker delivers it again, whatever this call did. */
@@ -183,7 +260,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       code: 'POSTHORN_SETTLEMENT',
       message: 'A handler ended after its message was released; the message is delivered again',
     })
-    kit.logger.warn({ event: 'settle.late', group, messageId: item.envelope?.id, err }, err.message)
+    kit.logger.warn({ event: 'settle.late', ...messageFacts(item, group), err }, err.message)
     return false
   }
 
@@ -208,12 +285,23 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   return {
     take(destination, deliveries) {
-      for (const delivery of deliveries) takeOne(destination, delivery)
+      const now = clock.monotonic()
+      for (const delivery of deliveries) {
+        if (delivery.lost !== undefined) watchLost(delivery.lost)
+        takeOne(destination, delivery, now)
+      }
     },
-    pause: () => scheduler.pause(),
-    resume: () => scheduler.resume(),
+    pause() {
+      paused = true
+      scheduler.pause()
+    },
+    resume() {
+      paused = false
+      scheduler.resume()
+    },
     drain() {
       draining = true
+      watch.stop()
       // Lanes first: settling the head of one would otherwise start the next.
       const waiting = [...lanes.drain(), ...scheduler.drain()]
       releaseAll([...waiting, ...route.drain()])
@@ -238,7 +326,14 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       running: scheduler.running,
       held: route.held,
       timedOut: runner.timedOut,
+      standsStill: watch.standsStill,
     }),
+    readings() {
+      const now = clock.monotonic()
+      const oldest = inFlight.snapshot().reduce((at, { arrivedAt }) => Math.min(at, arrivedAt), now)
+      const waiting = { slot: scheduler.waiting, key: lanes.waiting }
+      return { reasons, waiting, waitedMs: runner.waitedMs, oldestMs: now - oldest }
+    },
   }
 }
 
@@ -246,6 +341,14 @@ type ItemResult =
   | Outcome
   | { readonly kind: 'failed'; readonly error: unknown; readonly timeout: HandlerTimeoutError | undefined }
   | { readonly kind: 'release' }
+
+function settledOf({ handled, retried, forwarded, deadLettered, skipped, discarded, released }: SettledCounts): number {
+  return handled + retried + forwarded + deadLettered + skipped + discarded + released
+}
+
+function isLost({ delivery }: InFlight): boolean {
+  return delivery.lost?.aborted === true
+}
 
 function resultOf(result: CallResult, index: number): ItemResult {
   if (result.ok) return result.outcomes[index]!

@@ -12,8 +12,8 @@ export interface RetryOptions {
    */
   readonly delaysMs?: readonly number[]
   /**
-   * The longest `retryAfter` that is honoured; above the ladder's largest delay, rungs of 1 m, 10 m, 1 h and 6 h are
-   * added up to it. @default the ladder's largest delay
+   * The longest `retryAfter` that is honoured; longer ones are cut to it. Setting it adds a rung of so long, and those of
+   * 1 m, 10 m, 1 h and 6 h below it. @default the ladder's largest delay
    */
   readonly maxRetryAfterMs?: number
   /** Says that an error of your own cannot be helped by a retry. @default only `NonRetryableError` and invalid messages */
@@ -52,7 +52,9 @@ export function createRetryPolicy(options: RetryOptions): RetryPolicy {
   const delaysMs = options.delaysMs ?? defaultDelaysMs
   const largest = delaysMs.at(-1) ?? 0
   const maxRetryAfterMs = options.maxRetryAfterMs ?? largest
-  const added = options.maxRetryAfterMs === undefined ? [] : hintRungsMs.filter((rung) => rung <= maxRetryAfterMs)
+  // The longest hint is the most frequent one, since longer ones are cut to it: it goes in one step.
+  const hintRungs = [...hintRungsMs.filter((rung) => rung < maxRetryAfterMs), maxRetryAfterMs]
+  const added = options.maxRetryAfterMs === undefined ? [] : hintRungs
   const delays = [...new Set([...delaysMs, ...added])].filter((delay) => delay > 0).sort((a, b) => a - b)
   // A ladder without a delay still needs a rung for hints: late, never early.
   const rungsMs = delays.length === 0 && maxRetryAfterMs > 0 ? [maxRetryAfterMs] : delays

@@ -3,6 +3,7 @@ import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import type { DeadLetterReason } from './copyHeaders.js'
 import { expiryMs } from './expiry.js'
 import type { InFlight } from './inFlight.js'
+import type { ReasonCounts } from './reasonCounts.js'
 import type { Settlement } from './settlement.js'
 
 /** One failed call, for one item. */
@@ -29,6 +30,8 @@ export interface RetryRoute {
 
 export interface RetryRouteOptions {
   readonly clock: Clock
+  /** Of retries, by their reason. */
+  readonly counts: ReasonCounts['retries']
   readonly options: ResolvedConsumerOptions
   readonly settlement: Settlement
   /** The item's next attempt may start; its lane is still its own. */
@@ -37,13 +40,15 @@ export interface RetryRouteOptions {
   readonly isDraining: () => boolean
   /** The item's time has come: judge it anew. */
   readonly readmit: (item: InFlight) => void
+  /** An attempt has failed, and another one is to come. */
+  readonly onRetry: (item: InFlight, failed: { readonly error: unknown; readonly delayMs: number }) => void
 }
 
 /** A rest so short is waited out in the process: a rung would add more than it saves. */
 const maxRestMs = 1_000
 
 export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
-  const { clock, options, settlement, again, readmit, isDraining } = routeOptions
+  const { clock, counts, options, settlement, again, readmit, isDraining, onRetry } = routeOptions
   const { retry, order } = options
   const holds = order?.onRetry === 'holdKey'
   /** Each with what frees its slot, where it keeps one. */
@@ -82,7 +87,10 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
       const { delayMs, hinted } = verdict
       if (expiryMs(item.envelope) <= clock.now() + delayMs) return deadLetter(item, record ?? error, 'expired')
       const rungMs = hinted ? retry.rungFor(delayMs) : delayMs
+      const reason = record !== undefined ? 'timeout' : hinted ? 'retryAfter' : 'error'
       if (delayMs > 0 && !holds && rungMs !== undefined) {
+        counts[reason] += 1
+        onRetry(item, { error: record ?? error, delayMs })
         const notBeforeMs = rungMs < delayMs ? clock.now() + delayMs : undefined
         settlement.settle(item, { kind: 'retry', rungMs, notBeforeMs, error: record ?? error })
         return false
@@ -92,6 +100,8 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
         settlement.settle(item, { kind: 'release' })
         return false
       }
+      counts[reason] += 1
+      onRetry(item, { error: record ?? error, delayMs })
       item.attempt += 1
       if (delayMs > 0) return holdKey(item, delayMs, freeSlot)
       again(item)

@@ -7,11 +7,13 @@ import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { deadLetterHeaders, forwardHeaders, retryHeaders } from './copyHeaders.js'
 import type { DeadLetterReason, FailureFacts } from './copyHeaders.js'
 import type { InFlight } from './inFlight.js'
+import { messageFacts } from './messageFacts.js'
+import type { ReasonCounts, SkipReason } from './reasonCounts.js'
 
 /** What is to happen with a message; nothing else ends one. */
 export type Decision =
   | { readonly kind: 'complete' }
-  | { readonly kind: 'skip' }
+  | { readonly kind: 'skip'; readonly reason: SkipReason }
   | { readonly kind: 'discard'; readonly reason: string }
   | { readonly kind: 'release' }
   /** A copy into a rung, counted as an attempt; `notBeforeMs` when the rung is shorter than the wait. */
@@ -62,6 +64,7 @@ export interface SettlementOptions {
   readonly kit: MessagingKit
   readonly group: string
   readonly counts: SettledCounts
+  readonly reasons: Pick<ReasonCounts, 'deadLetters' | 'skipped'>
   /** Fires when the consumer cannot wait any longer. */
   readonly stopping: AbortSignal
   /** The delivery was completed or released. */
@@ -90,7 +93,7 @@ const countOf = {
 } as const
 
 export function createSettlement(options: SettlementOptions): Settlement {
-  const { kit, group, counts, stopping } = options
+  const { kit, group, counts, reasons, stopping } = options
   const { transport, clock, logger } = kit
 
   function end(item: InFlight, kind: Decision['kind']): void {
@@ -98,7 +101,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
     item.settled = true
     if (kind === 'release') item.delivery.release()
     else item.delivery.complete()
-    counts[countOf[kind]] += 1
+    if (kind === 'complete') counts.handled += 1
+    else counts[countOf[kind]] += 1
     options.onSettled(item)
   }
 
@@ -109,7 +113,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       for (;;) {
         try {
           const deadline = clock.monotonic() + sendDeadlineMs
-          const sent = transport.send(target, message, { deadline, signal: stopping })
+          const sent = transport.send(target, message, { deadline, signal: stopping, copyOf: item.delivery })
           const receipt = await settledBy({ clock, deadline: deadline + graceMs, work: sent, late: neverSettled })
           if (receipt.routed !== false) return true
           throw unroutedCopy(target)
@@ -138,7 +142,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
             cause: failure.error,
           })
         : failure.error
-    const facts = { event: 'settle.stuck', group, messageId: item.envelope?.id, failures: failure.failures, err }
+    const facts = { event: 'settle.stuck', ...messageFacts(item, group), failures: failure.failures, err }
     logger.error(facts, `The ${what} copy was not stored; the original stays and the copy is sent again`)
   }
 
@@ -153,9 +157,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
             cause,
           })
         : cause
-    const { id, type } = item.envelope ?? {}
-    const facts = { event: 'message.deadLettered', group, destination: item.destination, messageId: id, type }
-    logger.warn({ ...facts, reason, attempts, err }, 'A message was dead-lettered')
+    const facts = { event: 'message.deadLettered', ...messageFacts(item, group), attempt: attempts, reason, err }
+    logger.warn(facts, 'A message was dead-lettered')
   }
 
   function copyOf(item: InFlight, headers: WireMessage['headers']): WireMessage {
@@ -194,7 +197,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
       moved = await move(item, { dead: { destination, group } }, message)
     }
     end(item, moved ? decision.kind : 'release')
-    if (moved && decision.kind === 'deadLetter') noteDeadLetter(item, decision)
+    if (moved && decision.kind === 'deadLetter') {
+      reasons.deadLetters[decision.reason] += 1
+      noteDeadLetter(item, decision)
+    }
   }
 
   return {
@@ -206,18 +212,21 @@ export function createSettlement(options: SettlementOptions): Settlement {
         case 'deadLetter':
           settleByCopy(item, decision).catch((error: unknown) => {
             // Nothing above may throw; should it, the original must come back rather than wait for ever.
-            logger.error({ event: 'settle.failed', group, err: error }, 'A settlement failed; the message is released')
+            const about = { event: 'settle.failed', ...messageFacts(item, group), err: error }
+            logger.error(about, 'A settlement failed; the message is released')
             end(item, 'release')
           })
           return
         case 'discard':
           logger.info(
-            { event: 'message.discarded', group, messageId: item.envelope?.id, reason: decision.reason },
+            { event: 'message.discarded', ...messageFacts(item, group), reason: decision.reason },
             'A handler discarded a message',
           )
           return end(item, decision.kind)
-        case 'complete':
         case 'skip':
+          reasons.skipped[decision.reason] += 1
+          return end(item, decision.kind)
+        case 'complete':
         case 'release':
           return end(item, decision.kind)
       }

@@ -1,10 +1,15 @@
 import type { Contract } from '@posthorn/contracts'
-import { LifecycleError, NonRetryableError } from '../errors.js'
-import { deriveId } from '../ids.js'
+import { LifecycleError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { Publisher } from '../publisher/publisher.js'
 import type { PublishResult } from '../publisher/publishOptions.js'
+import { traceIdOf, traceIdsOf } from '../logs/traceIds.js'
+import type { TraceIds } from '../logs/traceIds.js'
+import type { Telemetry } from '../telemetry.js'
+import { createFollowUps } from './followUps.js'
+import type { FollowUps } from './followUps.js'
 import type { BatchContext, BatchItem, FollowUpOptions, HandlerContext } from './handler.js'
+import type { InFlight } from './inFlight.js'
 import type { HandlerCall } from './middleware.js'
 
 /** What all calls of one consumer share. */
@@ -12,21 +17,13 @@ export interface WorkSurroundings {
   readonly group: string
   readonly logger: Logger
   readonly publisher: Publisher | undefined
+  readonly telemetry: Telemetry | undefined
 }
 
 /** What a handler publishes with; `causedBy` for batches. */
 type AnyFollowUp = FollowUpOptions & { readonly causedBy?: BatchItem }
 
 type WorkPublish = <Data>(contract: Contract<Data>, data: Data, options?: AnyFollowUp) => Promise<PublishResult>
-
-/** Data that is invalid may have no key to read; the publisher says so better than whatever the function throws. */
-function keyOf<Data>(contract: Contract<Data>, data: Data): string | undefined {
-  try {
-    return contract.partitionKey(data)
-  } catch {
-    return undefined
-  }
-}
 
 /**
  * One call of a handler: the call itself and its context in one object. The signal and the logger are made when they
@@ -39,13 +36,15 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
   readonly destination: string
   /** On the monotonic clock; set while the call is watched. */
   startedAt = 0
+  /** What it works on; set while the call is watched. */
+  sources: readonly InFlight[] = []
   /** Its time was over before it settled. */
   late = false
   slot = -1
   #controller: AbortController | undefined
   #abortReason: unknown
   #logger: Logger | undefined
-  #publishedIds: Set<string> | undefined
+  #followUps: FollowUps | undefined
 
   constructor(surroundings: WorkSurroundings, contract: Contract, items: readonly BatchItem[]) {
     this.#surroundings = surroundings
@@ -81,12 +80,25 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
   }
 
   get logger(): Logger {
-    this.#logger ??= this.#surroundings.logger.child({
-      messageId: this.items[0]!.envelope.id,
-      type: this.contract.type,
-      attempt: this.attempt,
-    })
+    this.#logger ??= this.#surroundings.logger.child(this.#loggerFacts())
     return this.#logger
+  }
+
+  /** A batch of several has no one message to name. */
+  #loggerFacts(): Readonly<Record<string, unknown>> {
+    const { items, contract, destination, attempt } = this
+    const shared = { type: contract.type, destination, attempt }
+    const active = this.#activeTrace()
+    if (items.length > 1) return { ...shared, messageCount: items.length, ...active }
+    const { envelope, headers } = items[0]!
+    const traceId = active === undefined ? traceIdOf(envelope, headers) : undefined
+    return { messageId: envelope.id, ...shared, ...(traceId === undefined ? active : { traceId }) }
+  }
+
+  /** Read within the handler, this is its span. */
+  #activeTrace(): TraceIds | undefined {
+    const { telemetry } = this.#surroundings
+    return telemetry?.isActive === true ? traceIdsOf(telemetry.captureTrace().traceparent) : undefined
   }
 
   /** Fires the signal, also one that nobody has read yet. */
@@ -109,33 +121,7 @@ export class Work implements HandlerContext, BatchContext, HandlerCall {
     if (publisher === undefined) {
       throw new LifecycleError({ code: 'POSTHORN_NOT_STARTED', message: 'This consumer has no publisher' })
     }
-    const { step, causedBy, ...publishOptions } = options
-    const cause = (causedBy ?? this.items[0]!).envelope
-    const key = options.partitionKey ?? keyOf(contract, data)
-    const id = options.id ?? deriveId([cause.source, cause.id, group, contract.type, key, step])
-    this.#refuseRepeated(id, contract)
-    try {
-      return await publisher.publish(contract, data, {
-        ...publishOptions,
-        correlationId: options.correlationId ?? cause.correlationid ?? cause.id,
-        causationId: options.causationId ?? cause.id,
-        id,
-      })
-    } catch (error) {
-      this.#publishedIds?.delete(id) // Repeating it is what the error asks for.
-      throw error
-    }
-  }
-
-  #refuseRepeated(id: string, contract: Contract<never>): void {
-    this.#publishedIds ??= new Set()
-    if (this.#publishedIds.has(id)) {
-      throw new NonRetryableError(
-        `Two messages of ${contract.type} with one key in one attempt would share an id; name a step for each: ` +
-          "context.publish(contract, data, { step: 'refund' })",
-        { code: 'POSTHORN_REPEATED_ID' },
-      )
-    }
-    this.#publishedIds.add(id)
+    this.#followUps ??= createFollowUps(group, this.items)
+    return this.#followUps.publish({ contract, data, options }, (...args) => publisher.publish(...args))
   }
 }

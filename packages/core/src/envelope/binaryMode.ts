@@ -11,6 +11,7 @@ import type { CloudEventsModeOptions, WireFormat } from './wireFormat.js'
 export function binaryMode(options: CloudEventsModeOptions = {}): WireFormat {
   const codec = options.codec ?? jsonCodec
   return {
+    needsBinaryPrefix: true,
     read: (raw, context) => readCloudEvent(raw, context, codec),
     write(envelope, context) {
       const { data, data_base64, datacontenttype, ...attributes } = envelope

@@ -25,6 +25,8 @@ export interface EnvelopeOptions {
 export interface TraceHeaders {
   readonly traceparent?: string
   readonly tracestate?: string
+  /** Stands in the hop's headers only, never in the envelope. */
+  readonly baggage?: string
 }
 
 /** What every envelope of one publisher has. */

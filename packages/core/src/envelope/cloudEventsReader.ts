@@ -6,20 +6,25 @@ import { checkSize, decodeText, parseJson } from './jsonGuard.js'
 import { isJson, mediaType } from './wireFormat.js'
 import type { RawMessage, WireContext } from './wireFormat.js'
 
+/** Content type of a structured CloudEvent in JSON, as we write it. */
+export const structuredContentType = 'application/cloudevents+json; charset=UTF-8'
+const structuredType = 'application/cloudevents+json'
+
 /**
  * Reads a CloudEvent in either mode, by the detection rule of the Kafka binding (section 3): a content type that
  * starts with `application/cloudevents` is structured, otherwise attributes in headers make it binary, with every
  * prefix in use: `ce_` (Kafka), `cloudEvents_` and `cloudEvents:` (AMQP 1.0), `ce-` (HTTP, Knative on RabbitMQ).
  */
 export function readCloudEvent(raw: RawMessage, context: WireContext, codec: Codec): Envelope | 'foreign' {
-  const type = mediaType(raw.contentType)
+  // Ours, to the letter: most messages need no parsing of their content type.
+  const type = raw.contentType === structuredContentType ? structuredType : mediaType(raw.contentType)
   if (type.startsWith('application/cloudevents')) return readStructured(raw, type, context, codec)
   const attributes = binaryAttributes(raw.headers)
   return attributes === undefined ? 'foreign' : readBinary(raw, attributes, context, codec)
 }
 
 function readStructured(raw: RawMessage, type: string, context: WireContext, codec: Codec): Envelope | 'foreign' {
-  if (type !== 'application/cloudevents+json') return 'foreign' // Batches and other formats are not ours to guess.
+  if (type !== structuredType) return 'foreign' // Batches and other formats are not ours to guess.
   if (raw.body === null) throw undecodable('A structured CloudEvent has no body')
   checkSize(raw.body.length, context.limits)
   const value = parseJson(decodeText(raw.body), context.limits.maxDepth + 1) // The envelope itself is one level.

@@ -4,6 +4,7 @@ import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { ConfigurationError, EnvelopeValidationError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { createAjv, requireSchema, toIssues } from './ajvSetup.js'
+import { issuePlaces } from './issuePlaces.js'
 import { schemaHazards } from './schemaHazards.js'
 
 /** Throws `POSTHORN_INVALID_DATA` with pointers unless the data obeys the contract's schema. */
@@ -58,7 +59,7 @@ export function createContractRegistry({ unsafeSchemas, logger }: ContractRegist
       return { contract, problems: [`contract ${contract.type}: an $async schema cannot be used; remove $async`] }
     }
     try {
-      return { contract, problems: [], validate: dataValidator(contract.type, compileOnce(contract)) }
+      return { contract, problems: [], validate: dataValidator(contract, compileOnce(contract)) }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       return { contract, problems: [`contract ${contract.type}: the schema does not compile: ${reason}`] }
@@ -122,11 +123,12 @@ function compileAlone(ajv: Ajv2020, schema: JsonSchema): ValidateFunction {
   }
 }
 
-function dataValidator(type: string, validate: ValidateFunction): DataValidator {
+function dataValidator({ type, schema }: Contract, validate: ValidateFunction): DataValidator {
   return (data) => {
     if (validate(data)) return
-    const issues = toIssues(validate.errors, '/data')
-    const places = issues.map((issue) => `${issue.pointer} ${issue.message}`).join('; ')
+    const prefix = '/data'
+    const issues = toIssues(validate.errors, prefix)
+    const places = issuePlaces(issues, schema, { data, prefix })
     throw new EnvelopeValidationError({
       code: 'POSTHORN_INVALID_DATA',
       message: `The data of ${type} is invalid: ${places}`,

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { SerializationError } from '../errors.js'
 
 /** What a body may be at most, checked before it is parsed. */
@@ -14,6 +15,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true }) // Not fatal, it would pu
 
 /** Decodes UTF-8 strictly (a byte order mark is dropped); throws `POSTHORN_UNDECODABLE`. */
 export function decodeText(body: Uint8Array): string {
+  // Most JSON is ASCII: to see that and copy it costs half of decoding.
+  if (Buffer.isBuffer(body) && isAscii(body)) return body.toString('latin1')
   try {
     return utf8.decode(body)
   } catch {

@@ -1,11 +1,8 @@
 import type { Envelope } from '@posthorn/contracts'
-import { readCloudEvent } from './cloudEventsReader.js'
+import { readCloudEvent, structuredContentType } from './cloudEventsReader.js'
 import { jsonCodec, toJson } from './codec.js'
 import { checkDepth, checkSize } from './jsonGuard.js'
 import type { CloudEventsModeOptions, WireFormat } from './wireFormat.js'
-
-/** Content type of a structured CloudEvent in JSON. */
-export const structuredContentType = 'application/cloudevents+json; charset=UTF-8'
 
 /**
  * The default wire format: the whole event as one JSON object in the body, the same bytes on every broker. It is also

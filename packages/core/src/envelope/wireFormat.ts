@@ -21,6 +21,11 @@ export interface WireContext {
  * already, validated: the core validates every envelope after `read` and before `write`.
  */
 export interface WireFormat {
+  /**
+   * `write` uses `binaryPrefix`. An outbox refuses such a format unless it knows which transport its relay has, because
+   * the prefix is the transport's. @default false
+   */
+  readonly needsBinaryPrefix?: boolean
   /** Gives `'foreign'` for what is no message of this format; throws a `SerializationError` for a damaged one. */
   read(raw: RawMessage, context: WireContext): Envelope | 'foreign'
   write(envelope: Envelope, context: WireContext): RawMessage

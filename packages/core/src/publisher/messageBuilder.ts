@@ -3,7 +3,7 @@ import { buildEnvelope } from '../envelope/buildEnvelope.js'
 import type { EnvelopeOptions } from '../envelope/buildEnvelope.js'
 import { ConfigurationError, SerializationError, codeOf } from '../errors.js'
 import type { WireMessage } from '../ports.js'
-import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
+import type { MessageKit, MessageSettings } from './publisherOptions.js'
 
 /** Options of one message, beyond what its contract says. */
 export interface MessageOptions extends EnvelopeOptions {
@@ -21,8 +21,9 @@ export interface MessageBuilder {
 }
 
 /** Order of building: draft, decorators, validate once, encode. */
-export function createMessageBuilder(kit: MessagingKit, settings: PublisherSettings): MessageBuilder {
-  const { decorators, captureTrace, validation } = settings
+export function createMessageBuilder(kit: MessageKit, settings: MessageSettings): MessageBuilder {
+  const { decorators, validation } = settings
+  const captureTrace = settings.captureTrace ?? kit.telemetry?.captureTrace
   const now = isoClock(kit)
 
   function check(contract: Contract, data: unknown): void {
@@ -32,7 +33,8 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       validate(data)
     } catch (error) {
       if (codeOf(error) !== 'POSTHORN_INVALID_DATA') throw error
-      kit.logger.warn({ event: 'publish.invalid', type: contract.type, err: error }, 'Publishing invalid data')
+      const { type, destination } = contract
+      kit.logger.warn({ event: 'publish.invalid', type, destination, err: error }, 'Publishing invalid data')
     }
   }
 
@@ -43,7 +45,7 @@ export function createMessageBuilder(kit: MessagingKit, settings: PublisherSetti
       const defaults = { source: kit.source, id: options.id ?? kit.newId(), nowIso: now(), trace }
       const envelope = buildEnvelope(contract, data, { options, defaults })
       let headers = options.headers && ownHeaders(options.headers)
-      if (trace?.traceparent !== undefined || decorators !== undefined) {
+      if (trace?.traceparent !== undefined || trace?.baggage !== undefined || decorators !== undefined) {
         headers = { ...headers, ...trace }
         for (const decorate of decorators ?? []) decorate({ contract, envelope, headers })
         keepTexts(headers)
@@ -88,7 +90,7 @@ export function asBuildError(error: unknown): unknown {
 }
 
 /** Most messages of a burst share their millisecond, and formatting one costs more than comparing two numbers. */
-function isoClock(kit: MessagingKit): () => string {
+function isoClock(kit: MessageKit): () => string {
   let lastMs = -1
   let lastIso = ''
   return () => {

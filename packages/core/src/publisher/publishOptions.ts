@@ -24,7 +24,8 @@ export interface PublishResult {
 /** No options: one object, so that there is nothing to check. */
 export const none: PublishOptions = Object.freeze({})
 
-const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
+/** The rules of what may be said of any message. */
+export const messageOptionRules: Readonly<Record<keyof MessageOptions, OptionRule>> = {
   id: text,
   partitionKey: text,
   subject: text,
@@ -36,6 +37,10 @@ const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
   sequence: text,
   extensions: object,
   headers: stringValues,
+}
+
+const publishRules: Readonly<Record<keyof PublishOptions, OptionRule>> = {
+  ...messageOptionRules,
   deadlineMs: wholeNumber(1),
   signal: object,
   mustRoute: boolean,
@@ -54,6 +59,6 @@ function stringValues(value: unknown, path: string): string | undefined {
   return wrong.length === 0 ? undefined : `${path}.${wrong[0]} must be a string`
 }
 
-function date(value: unknown, path: string): string | undefined {
+export function date(value: unknown, path: string): string | undefined {
   return value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : `${path} must be a valid Date`
 }

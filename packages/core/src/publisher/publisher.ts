@@ -1,6 +1,9 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Contract } from '@posthorn/contracts'
 import { createDeadlines } from '../deadlines.js'
-import { ConfigurationError, PublishError } from '../errors.js'
+import { codeOf, ConfigurationError, PublishError } from '../errors.js'
+import { joinHealth } from '../health.js'
+import type { Health } from '../health.js'
 import { withDefaults } from '../optionProblems.js'
 import { graceMs } from '../settledBy.js'
 import type { Receipt, SendOptions, WireMessage } from '../ports.js'
@@ -11,14 +14,24 @@ import type { MessagingKit, PublisherSettings } from './publisherOptions.js'
 import { explainAbsence, Sending, unrouted } from './sending.js'
 import { createWindow } from './window.js'
 
-/** Counts since the start. */
-export interface PublisherHealth {
+/** Ready while the transport is; counts are since the start. */
+export interface PublisherHealth extends Health {
   readonly published: number
   readonly failed: number
   readonly unrouted: number
   readonly unconfirmed: number
   readonly unconfirmedBytes: number
   readonly waiting: number
+}
+
+/** What metrics are made of, beside `health()`. */
+export interface PublisherReadings {
+  /** Publishes that failed, by the code of the error. */
+  readonly failures: Readonly<Record<string, number>>
+  readonly maxUnconfirmed: number
+  readonly maxUnconfirmedBytes: number
+  /** How long publishes have waited for room, all added up. */
+  readonly waitedMs: number
 }
 
 /** Sends messages of contracts. */
@@ -43,16 +56,23 @@ export interface Publisher {
   idle(): Promise<void>
 }
 
+/** A publisher with its numbers, for the service. */
+export interface ManagedPublisher extends Publisher {
+  readings(): PublisherReadings
+}
+
 const defaults = { deadlineMs: 30_000, maxUnconfirmed: 2_000, maxUnconfirmedBytes: 67_108_864 }
 
 /** Makes a publisher from checked settings; who made the transport opens and closes it. */
-export function makePublisher(kit: MessagingKit, settings: PublisherSettings): Publisher {
+export function makePublisher(kit: MessagingKit, settings: PublisherSettings): ManagedPublisher {
   const { deadlineMs, maxUnconfirmed, maxUnconfirmedBytes } = withDefaults(defaults, settings)
   const deadlines = createDeadlines(kit.clock)
   const window = createWindow(maxUnconfirmed, maxUnconfirmedBytes, deadlines)
   const builder = createMessageBuilder(kit, settings)
   const { transport, clock } = kit
   const counts = { published: 0, failed: 0, unrouted: 0 }
+  const failures: Record<string, number> = {}
+  let waitedMs = 0
   let idleWaiters: (() => void)[] = []
 
   function send(contract: Contract, message: WireMessage, options: PublishOptions): Promise<PublishResult> {
@@ -65,12 +85,19 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
       sending.resolve = resolve
       sending.reject = reject
       if (signal?.aborted !== true && window.tryEnter(sending.bytes)) return dispatch(sending)
+      const since = clock.monotonic()
       const refuse = (error: PublishError): void => {
-        counts.failed += 1
+        waitedMs += clock.monotonic() - since
+        countFailure(error)
         reject(explainAbsence(error, transport))
         if (isIdle()) wakeIdle()
       }
-      const admit = (): void => dispatch(sending)
+      // What makes room runs in the trace of another message.
+      const enter = (): void => {
+        waitedMs += clock.monotonic() - since
+        dispatch(sending)
+      }
+      const admit = kit.telemetry === undefined ? enter : AsyncResource.bind(enter)
       window.enter({ ...sendOptions(deadline, signal), bytes: sending.bytes, admit, refuse })
     })
   }
@@ -78,7 +105,10 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   function dispatch(sending: Sending): void {
     sending.open = true
     deadlines.add(sending)
-    const until = sendOptions(sending.at - graceMs, sending.options.signal)
+    const { signal } = sending.options
+    const deadline = sending.at - graceMs
+    const mustRoute = mustBeRouted(sending)
+    const until = signal === undefined ? { deadline, mustRoute } : { deadline, mustRoute, signal }
     try {
       transport.send({ destination: sending.contract.destination }, sending.message, until).then(
         (receipt) => confirmed(sending, receipt),
@@ -101,20 +131,27 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
 
   function fail(sending: Sending, error: unknown): void {
     if (!leave(sending)) return
-    counts.failed += 1
+    countFailure(error)
     sending.reject(explainAbsence(error, transport))
   }
 
   function confirmed(sending: Sending, { routed }: Receipt): void {
-    const { contract, options } = sending
-    if (routed === false) {
-      const mustRoute = options.mustRoute ?? settings.mustRoute ?? contract.kind === 'command'
-      if (mustRoute) return fail(sending, unrouted(contract))
-    }
+    const { contract } = sending
+    if (routed === false && mustBeRouted(sending)) return fail(sending, unrouted(contract))
     if (!leave(sending)) return
     counts.published += 1
     if (routed === false) noteUnrouted(contract)
     sending.resolve({ id: sending.message.id, routed })
+  }
+
+  function mustBeRouted({ contract, options }: Sending): boolean {
+    return options.mustRoute ?? settings.mustRoute ?? contract.kind === 'command'
+  }
+
+  function countFailure(error: unknown): void {
+    const code = codeOf(error) ?? otherError
+    counts.failed += 1
+    failures[code] = (failures[code] ?? 0) + 1
   }
 
   const isIdle = (): boolean => window.count + window.waiting === 0
@@ -123,8 +160,9 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
   function noteUnrouted(contract: Contract): void {
     counts.unrouted += 1
     if ((counts.unrouted & (counts.unrouted - 1)) !== 0) return
-    const facts = { event: 'publish.unrouted', type: contract.type, destination: contract.destination }
-    kit.logger.info({ ...facts, unrouted: counts.unrouted }, 'An event was published that nobody receives')
+    const { type, destination } = contract
+    const facts = { event: 'publish.unrouted', type, destination, unrouted: counts.unrouted }
+    kit.logger.info(facts, 'An event was published that nobody receives')
   }
 
   function wakeIdle(): void {
@@ -140,8 +178,9 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
       if (problems.length > 0) throw new ConfigurationError(`publish(${contract.type})`, problems)
       return builder.build(contract, data, options)
     } catch (error) {
-      counts.failed += 1
-      throw asBuildError(error)
+      const problem = asBuildError(error)
+      countFailure(problem)
+      throw problem
     }
   }
 
@@ -159,15 +198,21 @@ export function makePublisher(kit: MessagingKit, settings: PublisherSettings): P
       const settled = await Promise.allSettled(messages.map((message) => send(contract, message, options)))
       return collect(settled, contract)
     },
+    // A publish always ends by its deadline: there is nothing of its own that could stand still.
     health: () => ({
+      ...joinHealth([transport.health()]),
       ...counts,
       unconfirmed: window.count,
       unconfirmedBytes: window.bytes,
       waiting: window.waiting,
     }),
+    readings: () => ({ failures, maxUnconfirmed, maxUnconfirmedBytes, waitedMs }),
     idle: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))),
   }
 }
+
+/** What the conventions write for an error without a code of its own. */
+const otherError = '_OTHER'
 
 function sendOptions(deadline: number, signal: AbortSignal | undefined): SendOptions {
   return signal === undefined ? { deadline } : { deadline, signal }

@@ -60,14 +60,15 @@ export function unrouted(contract: Contract): PublishError {
  */
 export function explainAbsence(error: unknown, transport: Transport): unknown {
   if (codeOf(error) !== 'POSTHORN_PUBLISH_DEADLINE') return error
-  const { state, addresses, reason } = transport.health()
+  const { state, addresses, reasons } = transport.health()
   if (state === 'ready') return error
+  const why = reasons.map(({ what }) => what).join('; ')
   const { message, outcome, details } = error as PublishError
   return new PublishError({
     code: 'POSTHORN_PUBLISH_DEADLINE',
     outcome,
     message:
-      `${message} The broker at ${addresses.join(', ')} is ${state}${reason === undefined ? '' : ` (${reason})`}; ` +
+      `${message} The broker at ${addresses.join(', ')} is ${state}${why === '' ? '' : ` (${why})`}; ` +
       'check that it runs and can be reached, then publish again with the same id',
     details: { ...details, addresses, state },
     cause: error,

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { ConfigurationError, LifecycleError } from '../errors.js'
+import { codeOf, ConfigurationError, LifecycleError } from '../errors.js'
 import { optionProblems, wholeNumber } from '../optionProblems.js'
 import { endedBy } from '../settledBy.js'
 import type { StartOptions } from './startTransport.js'
@@ -25,6 +25,8 @@ export interface LifecycleSteps {
 
 export interface Lifecycle {
   readonly state: ServiceState
+  /** The start rejected for a reason of its own, not because it was stopped or aborted. */
+  readonly startFailed: boolean
   /** Throws a `LifecycleError` unless nothing has started yet. */
   requireIdle(what: string): void
   /** Why nothing can be published now; undefined when it can. */
@@ -43,6 +45,7 @@ export function createLifecycle(steps: LifecycleSteps): Lifecycle {
   const { clock } = steps
   const cancel = new AbortController()
   let state: ServiceState = 'idle'
+  let startFailed = false
   let opening: Promise<void> | undefined
   let stopping: Promise<void> | undefined
 
@@ -69,6 +72,9 @@ export function createLifecycle(steps: LifecycleSteps): Lifecycle {
     get state() {
       return state
     },
+    get startFailed() {
+      return startFailed
+    },
     requireIdle,
     /** While starting, handlers may already run, and while stopping they still do: both may publish. */
     publishRefusal() {
@@ -82,6 +88,7 @@ export function createLifecycle(steps: LifecycleSteps): Lifecycle {
       try {
         await opening
       } catch (error) {
+        startFailed = stopping === undefined && codeOf(error) !== 'POSTHORN_STOPPED'
         // A start that failed leaves nothing behind: no connection, no half of the groups.
         await (stopping ??= stopBy(clock.monotonic() + abandonMs))
         throw error

@@ -1,6 +1,7 @@
 import { destinationProblem, groupProblem } from '@posthorn/contracts'
 import { makeConsumer } from '../consumer/consumer.js'
-import type { Consumer, ConsumerHealth, ManagedConsumer } from '../consumer/consumer.js'
+import type { Consumer, ManagedConsumer } from '../consumer/consumer.js'
+import type { ConsumerHealth } from '../consumer/consumerHealth.js'
 import {
   consumerProblems,
   handlerProblems,
@@ -11,8 +12,9 @@ import type { ConsumerOptions } from '../consumer/consumerOptions.js'
 import { createDeadLetterIntake } from '../consumer/deadLetters.js'
 import type { DeadLetterHandler } from '../consumer/deadLetters.js'
 import { optionProblems, refuseProblems, text } from '../optionProblems.js'
-import { endedBy, graceMs, neverStarted, settledBy } from '../settledBy.js'
-import type { RunningSubscription, SendOptions, Subscription } from '../ports.js'
+import { endedBy, neverStarted } from '../settledBy.js'
+import type { RunningSubscription, Subscription } from '../ports.js'
+import type { StartSteps } from '../startSteps.js'
 import type { Publisher } from '../publisher/publisher.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 
@@ -26,12 +28,16 @@ export interface DeadLetterSource {
 export interface Units {
   addConsumer(group: string, options: ConsumerOptions): Consumer
   addDeadLetterReader(source: DeadLetterSource, handler: DeadLetterHandler): void
-  /** Calls lazy handlers and checks everything that is subscribed to; throws a `ConfigurationError`. Without I/O. */
-  prepare(): void
+  /**
+   * Calls lazy handlers and checks everything that is subscribed to; throws a `ConfigurationError`. Without I/O. Gives
+   * what will be subscribed to.
+   */
+  prepare(): readonly Subscription[]
   /** Starts all at once, since joining a group can take seconds; rejects with the first failure when all have settled. */
-  start(options: () => SendOptions): Promise<void>
+  start(steps: StartSteps): Promise<void>
   stop(deadline: number): Promise<void>
   health(): ConsumerHealth[]
+  consumers(): readonly ManagedConsumer[]
 }
 
 export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
@@ -62,11 +68,12 @@ export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
     return problems
   }
 
-  async function read(reader: (typeof readers)[number], options: SendOptions): Promise<void> {
-    const intake = createDeadLetterIntake(kit, reader.source.destination, reader.handler)
-    const work = kit.transport.subscribe(deadSubscription(reader.source), (list) => intake.take(list), options)
-    const late = (): Error => neverStarted(`subscription to the dead letters of ${reader.source.destination}`)
-    const running = await settledBy({ clock: kit.clock, deadline: options.deadline + graceMs, work, late })
+  async function read(reader: (typeof readers)[number], steps: StartSteps): Promise<void> {
+    const intake = createDeadLetterIntake(kit, reader.source, reader.handler)
+    const running = await steps.attempt(
+      (options) => kit.transport.subscribe(deadSubscription(reader.source), (list) => intake.take(list), options),
+      () => neverStarted(`subscription to the dead letters of ${reader.source.destination}`),
+    )
     reading.push({
       async stop(deadline) {
         await running.stop(deadline)
@@ -94,12 +101,14 @@ export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
         problems.push(...prepared.problems)
         return prepared.subscriptions
       })
+      subscriptions.push(...readers.map(({ source }) => deadSubscription(source)))
       refuseProblems('The service', [...problems, ...kit.transport.check({ publishes: [], subscriptions })])
+      return subscriptions
     },
-    async start(options) {
+    async start(steps) {
       const starts = [
-        ...readers.map((reader) => read(reader, options())),
-        ...[...consumers.values()].map((consumer) => consumer.start(options())),
+        ...readers.map((reader) => read(reader, steps)),
+        ...[...consumers.values()].map((consumer) => consumer.start(steps)),
       ]
       const failed = (await Promise.allSettled(starts)).find((result) => result.status === 'rejected')
       if (failed !== undefined) throw failed.reason
@@ -108,6 +117,7 @@ export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
       const stops = [...consumers.values(), ...reading].map((unit) => unit.stop(deadline))
       await Promise.allSettled(stops.map((stopped) => endedBy(kit.clock, deadline, stopped)))
     },
+    consumers: () => [...consumers.values()],
     health: () => [...consumers.values()].map((consumer) => consumer.health()),
   }
 }

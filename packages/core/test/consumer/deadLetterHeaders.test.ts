@@ -5,7 +5,7 @@ import type { DeadLetterReason } from '../../src/consumer/copyHeaders.js'
 import { createAjv } from '../../src/envelope/ajvSetup.js'
 import { EnvelopeValidationError } from '../../src/errors.js'
 import { facts, letter, nowIso, staleHeaders } from '../copies.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 
 const ajv = createAjv()
 const isDeadLetter = ajv.compile(deadLetterSchema)
@@ -74,7 +74,7 @@ describe('a dead letter', () => {
   })
 
   it('obeys its schema whatever a stranger wrote, and whatever was thrown (random)', () => {
-    const random = createRandom(53)
+    const random = seededRandom(53)
     const pick = <T>(...choices: readonly T[]): T => choices[Math.floor(random() * choices.length)]!
     const names = [
       'wire',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Envelope } from '@posthorn/contracts'
 import { expiryMs } from '../../src/consumer/expiry.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 
 const expiring = (expirytime: string): Envelope => ({
   specversion: '1.0',
@@ -42,7 +42,7 @@ describe('expiry', () => {
 
   it('is a time for everything that the envelope’s schema lets pass (random)', () => {
     const validate = createEnvelopeValidator()
-    const random = createRandom(41)
+    const random = seededRandom(41)
     const two = (max: number): string => String(Math.floor(random() * (max + 1))).padStart(2, '0')
     const pick = (...choices: string[]): string => choices[Math.floor(random() * choices.length)]!
     let valid = 0

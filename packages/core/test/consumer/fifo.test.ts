@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import { createFifo } from '../../src/consumer/fifo.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 
 it('behaves as an array does, whatever is pushed, unshifted, shifted and drained (random)', () => {
-  const random = createRandom(5)
+  const random = seededRandom(5)
   for (let run = 0; run < 200; run += 1) {
     const fifo = createFifo<number>()
     let model: number[] = []

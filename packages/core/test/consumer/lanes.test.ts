@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createLanes } from '../../src/consumer/lanes.js'
 import type { InFlight } from '../../src/consumer/inFlight.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import { itemOf, nameOf } from '../inFlightItems.js'
 
 it('lets messages without a key pass at once, and gives nobody for them', () => {
@@ -25,7 +25,7 @@ it('takes every string for a key, also the empty one and names of Object.prototy
 })
 
 it('lets one message of a key through at a time, in the order of arrival (random)', () => {
-  const random = createRandom(23)
+  const random = seededRandom(23)
   for (let run = 0; run < 100; run += 1) {
     const lanes = createLanes()
     const active = new Map<string, InFlight>()

@@ -4,7 +4,7 @@ import type { ConsumerOptions, HandlerResult } from '../../src/index.js'
 import { createGate, never } from '../fakeTransport.js'
 import type { Gate } from '../fakeTransport.js'
 import { orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import type { Running } from '../fixtures.js'
 
 /*
@@ -124,7 +124,7 @@ async function freeSlots(running: Running, world: World, options: ConsumerOption
 }
 
 async function live(seed: number): Promise<readonly string[]> {
-  const random = createRandom(seed)
+  const random = seededRandom(seed)
   const world: World = { random, healed: false, hanging: [], gathering: [], gather: false }
   let running: Running
   const options = optionsOf(world, () => running)

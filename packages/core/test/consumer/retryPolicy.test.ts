@@ -3,7 +3,7 @@ import { createRetryPolicy, hintOfOutcome } from '../../src/consumer/retryPolicy
 import type { RetryOptions, Verdict } from '../../src/consumer/retryPolicy.js'
 import { ConfigurationError, EnvelopeValidationError, NonRetryableError, PublishError } from '../../src/errors.js'
 import { retryAfter } from '../../src/index.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 
 const judge = (options: RetryOptions, attempt: number, error: unknown = new Error('no'), hintMs?: number): Verdict =>
   createRetryPolicy(options).judge({ error, attempt, hintMs })
@@ -121,11 +121,11 @@ describe('rungs', () => {
     expect(rungsOf({ delaysMs: [0] })).toEqual([])
   })
 
-  it('are added for hints at 1 m, 10 m, 1 h and 6 h, up to maxRetryAfterMs and only when asked', () => {
-    expect(rungsOf({ delaysMs: [1_000], maxRetryAfterMs: 59_999 })).toEqual([1_000])
+  it('are added for hints at 1 m, 10 m, 1 h, 6 h and maxRetryAfterMs itself, and only when asked', () => {
+    expect(rungsOf({ delaysMs: [1_000], maxRetryAfterMs: 59_999 })).toEqual([1_000, 59_999])
     expect(rungsOf({ delaysMs: [1_000], maxRetryAfterMs: 3_600_000 })).toEqual([1_000, 60_000, 600_000, 3_600_000])
     expect(rungsOf({ delaysMs: [90_000], maxRetryAfterMs: 86_400_000 })).toEqual([
-      60_000, 90_000, 600_000, 3_600_000, 21_600_000,
+      60_000, 90_000, 600_000, 3_600_000, 21_600_000, 86_400_000,
     ])
     expect(rungsOf({ delaysMs: [86_400_000] })).toEqual([86_400_000])
   })
@@ -149,7 +149,7 @@ describe('rungs', () => {
   })
 
   it('bring every hint home, late by less than the smallest rung, never early (random)', () => {
-    const random = createRandom(31)
+    const random = seededRandom(31)
     for (let run = 0; run < 500; run += 1) {
       const number = (max: number): number => Math.floor(random() * max)
       const delaysMs = Array.from({ length: 1 + number(4) }, () => 100 + number(50_000)).toSorted((a, b) => a - b)

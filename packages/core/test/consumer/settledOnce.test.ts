@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { deadLetter, discard, NonRetryableError, on, onBatch, PublishError, retryAfter } from '../../src/index.js'
 import type { ConsumerOptions, HandlerResult } from '../../src/index.js'
 import { orderPaid, orderPlaced, startConsumer } from '../fixtures.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import { never } from '../fakeTransport.js'
 
 /*
@@ -25,7 +25,7 @@ function outcomeOf(
 }
 
 async function live(seed: number): Promise<Life> {
-  const random = createRandom(seed)
+  const random = seededRandom(seed)
   const good = new Set<string>()
   const problems: string[] = []
   const active = new Map<string, number>()

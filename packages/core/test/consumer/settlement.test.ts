@@ -160,6 +160,19 @@ it('completes, discards and dead-letters as the handler says', async () => {
   expect(consumer.health()).toMatchObject({ handled: 1, discarded: 1, deadLettered: 1, inFlight: 0 })
 })
 
+it('describes the error that a handler gives beside its reason', async () => {
+  const { order, transport, settle } = await startConsumer({
+    handlers: [on(orderPlaced, () => deadLetter('looks odd', new RangeError('below zero')))],
+  })
+  order('o-1')
+  await settle()
+  expect(transport.sent[0]?.message.headers).toMatchObject({
+    'posthorn-reason': 'rejected',
+    'posthorn-error-name': 'RangeError',
+    'posthorn-error-message': 'below zero',
+  })
+})
+
 it('keeps a message that is dead-lettered in its original bytes and content type', async () => {
   const { transport, settle } = await startConsumer(failing())
   const body = Buffer.from([0xff, 0xfe, 0x00, 0x7b])

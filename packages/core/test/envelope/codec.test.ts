@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { jsonCodec, toJson } from '../../src/envelope/codec.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import { thrown, thrownCode } from '../rejections.js'
 
 const cycle = (): unknown => {
@@ -67,7 +67,7 @@ describe('data with one is not', () => {
   })
 
   it('comes back as it was (random values)', () => {
-    const random = createRandom(7)
+    const random = seededRandom(7)
     const make = (depth: number): unknown => {
       const kind = Math.floor(random() * (depth > 5 ? 5 : 7))
       if (kind === 0) return null

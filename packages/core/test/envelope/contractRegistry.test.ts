@@ -3,6 +3,8 @@ import type { Contract, EventContract } from '@posthorn/contracts'
 import { describe, expect, it } from 'vitest'
 import { createContractRegistry } from '../../src/envelope/contractRegistry.js'
 import type { ContractRegistry, ContractRegistryOptions } from '../../src/envelope/contractRegistry.js'
+import type { EnvelopeValidationError } from '../../src/errors.js'
+import { loggedError } from '../../src/logs/loggedError.js'
 import { createRecordingLogger } from '../fixtures.js'
 import { thrown, thrownCode } from '../rejections.js'
 import type { RecordingLogger } from '../fixtures.js'
@@ -212,4 +214,23 @@ it('gives pointers into the data, from the envelope’s root', () => {
     issues: [{ pointer: '/data/a~1b/1', keyword: 'type', message: 'must be string' }],
   })
   expect(thrown(() => validate(undefined))).toMatchObject({ issues: [{ pointer: '/data', keyword: 'type' }] })
+})
+
+it('names in the message only what the schema names: keys of maps are data', () => {
+  const { registry } = createBench()
+  const count = { type: 'object', properties: { count: { type: 'integer' } } }
+  const members = { $ref: '#/$defs/members' }
+  const schema = {
+    type: 'object',
+    properties: { 'a/b': members, list: { type: 'array', items: members } },
+    $defs: { members: { type: 'object', additionalProperties: count } },
+  }
+  const validate = registry.validatorOf(event(schema))
+  const wrong = { count: 'many' }
+  const shown = (data: unknown): string => (thrown(() => validate(data)) as EnvelopeValidationError).message
+  expect(shown({ 'a/b': { '4917012345': wrong } })).toMatch(/: \/data\/a~1b\/\*\/count must be integer$/)
+  expect(shown({ list: [{}, { 'x/~y': wrong }] })).toMatch(/: \/data\/list\/1\/\*\/count must be integer$/)
+  const error = thrown(() => validate({ 'a/b': { 'eve@example.com': wrong } })) as EnvelopeValidationError
+  expect(error.issues.map(({ pointer }) => pointer)).toContain('/data/a~1b/eve@example.com/count')
+  expect(JSON.stringify(loggedError(error, true))).not.toContain('eve@')
 })

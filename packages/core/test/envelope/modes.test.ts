@@ -4,7 +4,7 @@ import { binaryMode, jsonCodec, structuredMode } from '../../src/index.js'
 import type { Codec, RawMessage, WireContext, WireFormat } from '../../src/index.js'
 import { createEnvelopeValidator } from '../../src/envelope/envelopeValidator.js'
 import { headersOf } from '../fixtures.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import { thrownCode } from '../rejections.js'
 
 /** Bytes that JSON cannot say: reversed, so that reading them as something else is noticed. */
@@ -95,7 +95,7 @@ for (const [mode, make] of Object.entries(modes)) {
       })
 
       it('comes back as it was (random)', () => {
-        const random = createRandom(61)
+        const random = seededRandom(61)
         const text = (): string =>
           String.fromCodePoint(
             ...Array.from(

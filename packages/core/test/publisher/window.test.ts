@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createDeadlines } from '../../src/deadlines.js'
 import { createWindow } from '../../src/publisher/window.js'
 import type { Window } from '../../src/publisher/window.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 
 interface Bench {
   readonly window: Window
@@ -135,7 +135,7 @@ it('an admitted request ignores its deadline and its signal', async () => {
 
 for (const seed of [1, 2, 3, 4, 5]) {
   it(`keeps order and bounds over a random run (seed ${seed})`, () => {
-    const random = createRandom(seed)
+    const random = seededRandom(seed)
     const { window, want, log } = createBench(5, 100)
     const inside: number[] = []
     const sizes = new Map<string, number>()

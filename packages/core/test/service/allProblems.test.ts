@@ -4,7 +4,7 @@ import { createService, on, onBatch } from '../../src/index.js'
 import type { ConsumerOptions } from '../../src/index.js'
 import { createFakeTransport } from '../fakeTransport.js'
 import { orderPaid, orderPlaced } from '../fixtures.js'
-import { createRandom } from '../random.js'
+import { seededRandom } from '../../../../test/seededRandom.js'
 import { problemsOf } from '../rejections.js'
 import { createBench } from '../serviceBench.js'
 
@@ -50,7 +50,7 @@ function missingOf(
   mistakes: readonly Mistake[],
   problemsWith: (chosen: readonly Mistake[]) => readonly string[],
 ): unknown[] {
-  const random = createRandom(71)
+  const random = seededRandom(71)
   const subsets = mistakes.map((mistake) => [mistake])
   for (let run = 0; run < 30; run += 1) subsets.push(mistakes.filter(() => random() < 0.4))
   return [...subsets, [...mistakes]].flatMap((chosen) => {

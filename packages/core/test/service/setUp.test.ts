@@ -101,19 +101,26 @@ describe('set-ups that cannot work', () => {
   it('are held keys for longer than the transport lets a delivery be unsettled', () => {
     const transport = createFakeTransport({ maxHoldMs: 60_000 })
     const { service } = createBench({ transport })
-    const order = { by: 'partitionKey' } as const
-    expect(() => service.consume('short', { ...handlers, order, retry: { delaysMs: [30_000] } })).not.toThrow()
+    const held = { ...handlers, order: { by: 'partitionKey' }, handlerTimeoutMs: 1_000 } as const
+    expect(() => service.consume('short', { ...held, retry: { delaysMs: [30_000] } })).not.toThrow()
+    expect(problemsOf(() => service.consume('long', { ...held, retry: { delaysMs: [30_000, 40_000] } }))).toHaveLength(
+      1,
+    )
+    expect(problemsOf(() => service.consume('hints', { ...held, retry: { delaysMs: [0, 40_000] } }))).toHaveLength(1)
+    // Two attempts of 16 s and one wait of 30 s.
     expect(
-      problemsOf(() => service.consume('long', { ...handlers, order, retry: { delaysMs: [30_000, 40_000] } })),
+      problemsOf(() => service.consume('work', { ...held, handlerTimeoutMs: 16_000, retry: { delaysMs: [30_000] } })),
     ).toHaveLength(1)
     expect(
-      problemsOf(() => service.consume('hints', { ...handlers, order, retry: { delaysMs: [0, 40_000] } })),
+      problemsOf(() => service.consume('hint', { ...held, retry: { delaysMs: [0, 0], maxRetryAfterMs: 40_000 } })),
     ).toHaveLength(1)
-    expect(
-      problemsOf(() =>
-        service.consume('hint', { ...handlers, order, retry: { delaysMs: [0, 0], maxRetryAfterMs: 40_000 } }),
-      ),
-    ).toHaveLength(1)
+  })
+
+  it('are handlers that may take longer than the transport lets a delivery be unsettled', () => {
+    const { service } = createBench({ transport: createFakeTransport({ maxHoldMs: 30_000 }) })
+    expect(problemsOf(() => service.consume('long', { ...handlers, handlerTimeoutMs: 30_001 }))).toHaveLength(1)
+    expect(() => service.consume('short', { ...handlers, handlerTimeoutMs: 30_000 })).not.toThrow()
+    expect(() => service.consume('default', handlers)).not.toThrow()
   })
 
   it('are dead-letter readers without a function, of impossible names, or with unknown keys', () => {

@@ -37,6 +37,50 @@ describe('start', () => {
     expect(transport.connects).toBe(6)
   })
 
+  it('with ifUnavailable wait goes on subscribing when the broker goes away after the connect', async () => {
+    const { service, transport, clock } = createBench()
+    service.consume('billing', { handlers: [on(orderPlaced, () => {}), on(chargeCard, () => {})] })
+    service.readDeadLetters({ destination: 'orders', group: 'billing' }, () => {})
+    let failures = 6
+    transport.onSubscribe = async () => {
+      if (failures-- > 0) throw unreachable()
+    }
+    const started = service.start({ ifUnavailable: 'wait' })
+    await clock.advance(60_000)
+    await started
+    const names = transport.subscriptions.map(({ subscription: { destination, source } }) => `${destination} ${source}`)
+    expect(names.toSorted()).toEqual(['orders dead', 'orders work', 'payments work'])
+    expect(transport.connects).toBe(1)
+  })
+
+  it('with ifUnavailable wait gives a group that takes long to join more time from attempt to attempt', async () => {
+    const { service, transport, clock } = createBench()
+    service.consume('billing', handlers)
+    const allowed: number[] = []
+    transport.onSubscribe = async (_, { deadline }) => {
+      allowed.push(deadline - clock.monotonic())
+      if (allowed.length < 6) throw unreachable()
+    }
+    const started = service.start({ ifUnavailable: 'wait', deadlineMs: 1_000 })
+    await clock.advance(60_000)
+    await started
+    expect(allowed).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000])
+  })
+
+  it('with ifUnavailable wait does not subscribe twice where a transport does not answer', async () => {
+    const { service, transport, clock } = createBench()
+    service.consume('billing', handlers)
+    let calls = 0
+    transport.onSubscribe = () => {
+      calls += 1
+      return never()
+    }
+    const started = rejectionCode(service.start({ ifUnavailable: 'wait', deadlineMs: 1_000 }))
+    await clock.advance(60_000)
+    expect(await started).toBe('POSTHORN_UNREACHABLE')
+    expect(calls).toBe(1)
+  })
+
   it('with ifUnavailable wait still rejects for what waiting cannot help', async () => {
     const { service, transport } = createBench()
     const error = new ConnectionError({ code: 'POSTHORN_AUTHENTICATION', message: 'no' })

@@ -4,14 +4,18 @@
  * in the folder of its driver. Every promise rejects with a `DriverError`.
  */
 import type { Clock, Logger } from '@posthorn/core/adapter'
+import type { Compression } from '../compression.js'
+import type { DriverCapabilities } from './driverCapabilities.js'
 import type { DriverError } from './driverError.js'
-import type { KafkaSasl, KafkaTls } from '../options.js'
+import type { KafkaTls } from '../options.js'
 
 /** A record on its way to a partition. */
 export interface OutgoingRecord {
-  readonly key: Buffer | null
+  /** As text, which each client writes as UTF-8. */
+  readonly key: string | null
   readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
+  /** -1 leaves it to the broker, where the topic says so (`message.timestamp.type=LogAppendTime`). */
   readonly timestampMs: number
 }
 
@@ -30,6 +34,8 @@ export interface FetchedRecord {
   readonly value: Buffer | null
   /** Header values are buffers, or lists of them where a name is repeated. */
   readonly headers: Readonly<Record<string, unknown>>
+  /** How many bytes it takes, where that is known without reading it. */
+  readonly size?: number
 }
 
 /** What one fetch brought of one partition. Without records when all were control records or aborted. */
@@ -61,8 +67,19 @@ export interface TopicToCreate {
   readonly partitions: number
   /** -1 leaves it to the broker. */
   readonly replicationFactor: number
+  /** Settings by Kafka's names, beside those that the broker has for all topics. */
+  readonly configs: Readonly<Record<string, string>>
   /** A topic that exists: kafkajs asks for every topic of the cluster before it creates one, unless it knows one. */
   readonly beside: string | undefined
+}
+
+/** What a topic is. */
+export interface TopicDescription {
+  readonly partitions: number
+  /** The fewest copies that a partition has. */
+  readonly replicationFactor: number
+  /** As they are in effect, defaults of the broker included; undefined when we may not read them. */
+  readonly configs: Readonly<Record<string, string>> | undefined
 }
 
 export interface ConsumerOptions {
@@ -74,7 +91,11 @@ export interface ConsumerOptions {
   readonly heartbeatIntervalMs: number
   /** How long a rebalance waits for members that do not come back: for a dead one, all this time. */
   readonly rebalanceTimeoutMs: number
+  /** The member's name, for a driver with `staticMembership`. */
+  readonly groupInstanceId?: string
   readonly maxPartitionFetchBytes: number
+  /** Partitions that are new are found within this time. */
+  readonly metadataMaxAgeMs: number
 }
 
 /** What a consumer tells. Nothing is called after `stop()` was, and nothing here may throw. */
@@ -83,6 +104,11 @@ export interface ConsumerEvents {
   assigned(partitions: readonly number[]): void
   /** The generation ends: which partitions stay is not known until `assigned`. May be called more than once. */
   rebalancing(): void
+  /**
+   * Resolves when nothing of the generation that ends is in flight any more, or time is up. Asked after `rebalancing` by
+   * a driver that drains before it joins again; until then it still commits.
+   */
+  drained(): Promise<void>
   /** The next batch of the partition is fetched when the promise has settled. */
   fetched(batch: FetchedBatch): Promise<void> | void
   /** The offset to fetch does not exist (any more): fetching goes on at the first one that does. */
@@ -109,6 +135,7 @@ export interface DriverConsumer {
 }
 
 export interface KafkaDriver {
+  readonly capabilities: DriverCapabilities
   /** Resolves when a broker has answered. May be called again after it rejected. */
   connect(): Promise<void>
   /** How many partitions the topic has, all with leaders; undefined when there is no such topic. */
@@ -116,9 +143,17 @@ export interface KafkaDriver {
   topics(): Promise<readonly string[]>
   /** A topic that exists already is fine. */
   createTopics(topics: readonly TopicToCreate[]): Promise<void>
+  /** Those of the topics that exist. */
+  describeTopics(topics: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>>
+  /** A topic that is gone already is fine. */
+  deleteTopic(topic: string): Promise<void>
+  /** How many members a group has at this moment; zero for one that never was. */
+  memberCount(groupId: string): Promise<number>
   /** Of a group that only ever reads this topic; partitions without a commit are left out. */
   committed(groupId: string, topic: string): Promise<ReadonlyMap<number, CommittedOffset>>
   logOffsets(topic: string): Promise<ReadonlyMap<number, LogOffsets>>
+  /** Up to where consumers may read each partition: behind that, a transaction is still open. Asked rarely. */
+  readableEnds(topic: string): Promise<ReadonlyMap<number, number>>
   /** Resolves when all in-sync replicas have every record. One call at a time for a partition. */
   send(batch: OutgoingBatch): Promise<void>
   consumer(options: ConsumerOptions, events: ConsumerEvents): DriverConsumer
@@ -126,15 +161,38 @@ export interface KafkaDriver {
   close(deadline: number): Promise<void>
 }
 
+/** Of a driver the questions about the cluster, and the creation and deletion of topics. */
+export interface DriverAdmin extends Omit<KafkaDriver, 'capabilities' | 'send' | 'consumer' | 'close'> {
+  /** Breaks connections; what is under way fails. */
+  end(): void
+}
+
+/** Of OAUTHBEARER, the token is the password, and the user name is empty. */
+export interface LoginSecret {
+  readonly username: string
+  readonly password: string
+}
+
+/** How to log in with SASL. */
+export interface DriverLogin {
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
+  /** Asked at every login, since it may change. Settles within `connectTimeoutMs`; its error is a `DriverError`, too. */
+  secret(): Promise<LoginSecret>
+}
+
 export interface DriverSettings {
   readonly brokers: readonly string[]
   readonly clientId: string
   readonly tls: KafkaTls | boolean
-  readonly sasl: KafkaSasl | undefined
+  readonly login: DriverLogin | undefined
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly compression: Compression
+  /** Whether the driver may go past the interface of its client, where that is cheaper. */
+  readonly fastPath: boolean
   readonly logger: Logger
   readonly clock: Clock
 }
 
+/** Makes a driver, without I/O. */
 export type CreateDriver = (settings: DriverSettings) => KafkaDriver

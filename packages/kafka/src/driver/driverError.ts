@@ -2,7 +2,13 @@
 export type DriverErrorKind =
   /** No connection, or one that broke or did not answer. */
   | 'connection'
+  /** TLS cannot work like this: a certificate, its authority, the host name, the port. `cause` has the code. */
+  | 'tls'
+  /** The broker takes no such login, or none without one. */
   | 'authentication'
+  /** The application's own function gave no credentials. */
+  | 'credentials'
+  /** Logged in, and without the right to do it. */
   | 'authorization'
   | 'unknownTopic'
   | 'invalidTopic'
@@ -42,9 +48,28 @@ export class DriverError extends Error {
   }
 }
 
-const passing: ReadonlySet<DriverErrorKind> = new Set(['connection', 'unavailable', 'membership', 'tooFewReplicas'])
+const passing: ReadonlySet<DriverErrorKind> = new Set([
+  'connection',
+  'credentials',
+  'unavailable',
+  'membership',
+  'tooFewReplicas',
+])
 
 /** Whether waiting and trying again can help. */
 export function isPassing(error: unknown): boolean {
   return error instanceof DriverError && passing.has(error.kind)
+}
+
+/** Whether the broker does not let us in: somebody has to change something, though perhaps not here. */
+export function isRefusedLogin(error: unknown): boolean {
+  return error instanceof DriverError && (error.kind === 'authentication' || error.kind === 'tls')
+}
+
+/**
+ * Whether an error is an outage for who was connected before. A certificate that has expired overnight, or a password
+ * that was changed too early, ends the start of a service, and not a service that runs.
+ */
+export function isOutage(error: unknown): boolean {
+  return isPassing(error) || isRefusedLogin(error)
 }

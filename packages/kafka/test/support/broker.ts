@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { silentLogger, systemClock } from '@posthorn/core/adapter'
 import type {
   Delivery,
+  Logger,
   RunningSubscription,
   Subscription,
   Target,
@@ -12,6 +13,7 @@ import type {
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import { createKafka } from '../../src/kafka.js'
+import type { KafkaTransport } from '../../src/kafka.js'
 import type { KafkaOptions } from '../../src/options.js'
 
 /** The brokers that the test runner has set; without them the tests fail instead of being skipped. */
@@ -21,6 +23,12 @@ export function brokersFromEnvironment(): string[] {
     throw new Error('POSTHORN_KAFKA_BROKERS is not set: run the tests with `npm test`, or start a broker and set it')
   }
   return list.split(',')
+}
+
+/** With POSTHORN_KAFKA_DRIVER, the tests of the adapter run on another driver than the default one. */
+export function chosenDriver(): Pick<KafkaOptions, 'driver'> {
+  const driver = process.env['POSTHORN_KAFKA_DRIVER']
+  return driver === undefined ? {} : { driver: driver as 'platformatic' }
 }
 
 export const context: TransportContext = { logger: silentLogger, clock: systemClock }
@@ -81,18 +89,31 @@ export function subscriptionTo(destination: string, parts: Partial<Subscription>
 }
 
 /** Makes transports and admin clients, and ends what a test left. */
-export function createBench(brokers: () => readonly string[]): {
-  connect(options?: Partial<KafkaOptions>, publishes?: readonly string[]): Promise<Transport>
+export interface Bench {
+  connect(
+    options?: Partial<KafkaOptions>,
+    publishes?: readonly string[],
+    onLog?: (facts: Readonly<Record<string, unknown>>) => void,
+  ): Promise<KafkaTransport>
   admin(): Promise<Admin>
   close(): Promise<void>
-} {
-  const transports: Transport[] = []
+}
+
+export function createBench(brokers: () => readonly string[]): Bench {
+  const transports: KafkaTransport[] = []
   const admins: Admin[] = []
   return {
-    async connect(options = {}, publishes = []) {
-      const transport = createKafka({ brokers: brokers(), sessionTimeoutMs: 6_000, partitions: 2, ...options })
+    async connect(options = {}, publishes = [], onLog = () => {}) {
+      const transport = createKafka({
+        brokers: brokers(),
+        ...chosenDriver(),
+        sessionTimeoutMs: 6_000,
+        partitions: 2,
+        ...options,
+      })
       transports.push(transport)
-      await transport.connect(context, publishes, { deadline: inMs(20_000) })
+      const logger: Logger = { ...silentLogger, info: onLog, warn: onLog, error: onLog, child: () => logger }
+      await transport.connect({ ...context, logger }, publishes, { deadline: inMs(20_000) })
       return transport
     },
     async admin() {
@@ -165,14 +186,23 @@ export async function collect(transport: Transport, options: CollectOptions): Pr
   return collected
 }
 
-export function send(transport: Transport, target: Target | string, message: WireMessage): Promise<unknown> {
+export function send(
+  transport: Transport,
+  target: Target | string,
+  message: WireMessage,
+  withinMs = 20_000,
+): Promise<unknown> {
   const where = typeof target === 'string' ? { destination: target } : target
-  return transport.send(where, message, { deadline: inMs(20_000) })
+  return transport.send(where, message, { deadline: inMs(withinMs) })
 }
 
 /** Polls what has no event, such as committed offsets. */
-export async function eventually<T>(question: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
-  const deadline = inMs(20_000)
+export async function eventually<T>(
+  question: () => Promise<T>,
+  isRight: (answer: T) => boolean,
+  withinMs = 20_000,
+): Promise<T> {
+  const deadline = inMs(withinMs)
   for (;;) {
     const answer = await question()
     if (isRight(answer)) return answer

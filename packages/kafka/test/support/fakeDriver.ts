@@ -8,6 +8,7 @@ import type {
   KafkaDriver,
   OffsetToCommit,
   OutgoingBatch,
+  TopicDescription,
 } from '../../src/driver/driver.js'
 import { DriverError } from '../../src/driver/driverError.js'
 import type { DriverErrorKind } from '../../src/driver/driverError.js'
@@ -51,6 +52,8 @@ export interface FakeDriver extends KafkaDriver {
   readonly isClosed: boolean
 }
 
+const safeConfigs = { 'cleanup.policy': 'delete', 'min.insync.replicas': '2', 'retention.ms': '-1' }
+
 /** A cluster without I/O: what happens, and when, is up to the test. */
 export function createFakeDriver(topics: Readonly<Record<string, number>> = {}): FakeDriver {
   let isClosed = false
@@ -64,6 +67,7 @@ export function createFakeDriver(topics: Readonly<Record<string, number>> = {}):
   }
 
   const driver: FakeDriver = {
+    capabilities: { drainsBeforeRejoin: false, staticMembership: false, codecs: [] },
     createDriver: () => driver,
     topicCounts,
     sends: [],
@@ -86,8 +90,20 @@ export function createFakeDriver(topics: Readonly<Record<string, number>> = {}):
       await answer(undefined)
       for (const { topic, partitions } of wanted) if (!topicCounts.has(topic)) topicCounts.set(topic, partitions)
     },
+    describeTopics(wanted) {
+      const facts = new Map<string, TopicDescription>()
+      for (const topic of wanted) {
+        const partitions = topicCounts.get(topic)
+        if (partitions !== undefined) facts.set(topic, { partitions, replicationFactor: 3, configs: safeConfigs })
+      }
+      return answer(facts)
+    },
+    deleteTopic: (topic) => answer(void topicCounts.delete(topic)),
+    memberCount: () => answer(0),
     committed: (groupId) => answer(new Map(offsets.get(groupId))),
     logOffsets: (topic) => answer(driver.logs.get(topic) ?? new Map()),
+    readableEnds: (topic) =>
+      answer(new Map([...(driver.logs.get(topic) ?? new Map())].map(([partition, { high }]) => [partition, high]))),
     send: (batch) =>
       new Promise((resolve, reject) => {
         const pending: PendingSend = {

@@ -47,7 +47,7 @@ describe('createDeadLetterProbe', () => {
   it('collects the dead letters of a group', async () => {
     const failing = createMessageProbe(noted, { handler: () => Promise.reject(new RangeError('no luck')) })
     service.consume('readers', { handlers: [failing.handler], retry: { delaysMs: [] } })
-    const dead = createDeadLetterProbe(service, { destination: 'notes', group: 'readers' }, { timeoutMs: 1_000 })
+    const dead = createDeadLetterProbe(service, { destination: 'notes', group: 'readers' })
     await service.start()
     await service.publish(noted, { n: 1 })
     const letter = await dead.waitFor(({ reason }) => reason === 'retriesExhausted')

@@ -1,41 +1,47 @@
+import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import { DriverError } from '../driverError.js'
-import type { CommittedOffset, DriverSettings, LogOffsets, TopicToCreate } from '../driver.js'
+import type {
+  CommittedOffset,
+  DriverAdmin,
+  DriverSettings,
+  LogOffsets,
+  TopicDescription,
+  TopicToCreate,
+} from '../driver.js'
 import { createKafkajsClient } from './kafkajsClient.js'
 import type { KafkajsClient } from './kafkajsClient.js'
 import { toDriverError, typeOf } from './kafkajsErrors.js'
+import { watchClusters } from './kafkajsInternals.js'
 
-/** Questions about the cluster, and the creation of topics. */
-export interface KafkajsAdmin {
-  connect(): Promise<void>
-  partitionCount(topic: string): Promise<number | undefined>
-  topics(): Promise<readonly string[]>
-  createTopics(topics: readonly TopicToCreate[]): Promise<void>
-  committed(groupId: string, topic: string): Promise<ReadonlyMap<number, CommittedOffset>>
-  logOffsets(topic: string): Promise<ReadonlyMap<number, LogOffsets>>
-  /** Breaks connections; what is under way fails. */
-  end(): void
-}
-
+/** An admin client of kafkajs, for one question at a time. */
 interface Session {
   readonly client: KafkajsClient
   readonly admin: Admin
   readonly connected: Promise<void>
-  underWay: number
-  hasFailed: boolean
 }
 
-export function createKafkajsAdmin(settings: DriverSettings): KafkajsAdmin {
-  /** Those that have failed too, as long as somebody waits for them. */
+/** Kafka's number of it. */
+const everything = 0
+/**
+ * Questions at once. One client may not have two: it keeps one list of topics, and a question that is overtaken finds no
+ * partitions. One that hangs must not hold up the others, and each client has a connection to every broker.
+ */
+const maxSessions = 3
+
+export function createKafkajsAdmin(settings: DriverSettings): DriverAdmin {
   const sessions = new Set<Session>()
-  let session: Session | undefined
+  const idle: Session[] = []
+  const waiting: (() => void)[] = []
+  let busy = 0
   let ended = false
 
   function open(): Session {
-    if (ended) throw new DriverError({ kind: 'closed', message: 'The driver is closed', written: 'no' })
     const client = createKafkajsClient(settings, { retries: 2 })
+    // What transactions have not committed yet is part of the log, and of what a group is behind.
+    watchClusters(client.kafka, (cluster) => (cluster.isolationLevel = everything))
     const admin = client.kafka.admin()
-    session = { client, admin, connected: admin.connect(), underWay: 0, hasFailed: false }
+    const session = { client, admin, connected: admin.connect() }
     sessions.add(session)
     return session
   }
@@ -47,44 +53,102 @@ export function createKafkajsAdmin(settings: DriverSettings): KafkajsAdmin {
     old.client.sockets.end()
   }
 
-  /**
-   * A failure costs the session: kafkajs keeps asking for every topic it was once asked for, and fails each request
-   * when one of them is gone. Other questions that are under way are still answered.
-   */
+  function refuseEnded(): void {
+    if (ended) throw new DriverError({ kind: 'closed', message: 'The driver is closed', written: 'no' })
+  }
+
+  /** A failure costs the session: kafkajs asks for every topic it was once asked for, and fails when one of them is gone. */
   async function ask<T>(doing: string, question: (admin: Admin) => Promise<T>): Promise<T> {
-    const current = session ?? open()
-    current.underWay += 1
+    refuseEnded()
+    if (busy >= maxSessions) await new Promise<void>((resolve) => waiting.push(resolve))
+    else busy += 1
     try {
-      await current.connected
-      return await question(current.admin)
-    } catch (error) {
-      current.hasFailed = true
-      if (session === current) session = undefined
-      throw toDriverError(error, doing)
+      refuseEnded()
+      return await answer(doing, question)
     } finally {
-      current.underWay -= 1
-      if (current.hasFailed && current.underWay === 0) discard(current)
+      const next = waiting.shift()
+      if (next === undefined) busy -= 1
+      else next()
+    }
+  }
+
+  async function answer<T>(doing: string, question: (admin: Admin) => Promise<T>): Promise<T> {
+    const used = idle.pop()
+    if (used !== undefined) {
+      try {
+        return await answerWith(used, doing, question)
+      } catch (error) {
+        // It may be another topic that is gone, one that this client was asked for before.
+        if (!(error instanceof DriverError && error.kind === 'unknownTopic')) throw error
+      }
+    }
+    refuseEnded()
+    return answerWith(open(), doing, question)
+  }
+
+  async function answerWith<T>(session: Session, doing: string, question: (admin: Admin) => Promise<T>): Promise<T> {
+    try {
+      await session.connected
+      const value = await question(session.admin)
+      if (!ended) idle.push(session)
+      return value
+    } catch (error) {
+      discard(session)
+      throw toDriverError(error, doing)
     }
   }
 
   return {
-    connect: () => ask('Connecting', async () => {}),
+    // The first request that needs a login: kafkajs itself asks for versions only, which everybody may.
+    connect: () => ask('Connecting', async (admin) => void (await admin.describeCluster())),
     async partitionCount(topic) {
-      try {
-        return await ask(`Asking for topic ${topic}`, (admin) => countPartitions(admin, topic))
-      } catch (error) {
-        if (error instanceof DriverError && error.kind === 'unknownTopic') return undefined
-        throw error
-      }
+      return ask(`Asking for topic ${topic}`, (admin) => countPartitions(admin, topic)).catch(undefinedIfGone)
     },
     topics: () => ask('Listing topics', (admin) => admin.listTopics()),
     createTopics: (topics) => ask(`Creating topics`, (admin) => createTopics(admin, topics, settings.requestTimeoutMs)),
+    async describeTopics(topics) {
+      const facts = new Map<string, TopicDescription>()
+      // One at a time: one that is gone fails the request for all.
+      for (const topic of topics) {
+        const found = await ask(`Describing topic ${topic}`, (admin) => describeTopic(admin, topic)).catch(
+          undefinedIfGone,
+        )
+        if (found !== undefined) facts.set(topic, found)
+      }
+      return facts
+    },
+    async deleteTopic(topic) {
+      const deletion = { topics: [topic], timeout: settings.requestTimeoutMs }
+      await ask(`Deleting topic ${topic}`, (admin) => admin.deleteTopics(deletion)).catch(undefinedIfGone)
+    },
+    memberCount: (groupId) =>
+      ask(`Describing group ${groupId}`, async (admin) => {
+        const { groups } = await admin.describeGroups([groupId])
+        return groups.reduce((sum, { members }) => sum + members.length, 0)
+      }),
     committed: (groupId, topic) =>
       ask(`Reading the offsets of ${groupId}`, (admin) => readCommitted(admin, groupId, topic)),
+    async readableEnds(topic) {
+      // Its own client, for one question: kafkajs has one isolation for all questions of a client. By default, this one.
+      const client = createKafkajsClient(settings, { retries: 1 })
+      const admin = client.kafka.admin()
+      const own: Session = { client, admin, connected: admin.connect() }
+      sessions.add(own)
+      try {
+        await own.connected
+        const ends = await readLogOffsets(admin, topic)
+        return new Map([...ends].map(([partition, { high }]) => [partition, high]))
+      } catch (error) {
+        throw toDriverError(error, `Reading the ends of topic ${topic}`)
+      } finally {
+        discard(own)
+      }
+    },
     logOffsets: (topic) => ask(`Reading the offsets of topic ${topic}`, (admin) => readLogOffsets(admin, topic)),
     end() {
       ended = true
       for (const left of sessions) discard(left)
+      for (const next of waiting.splice(0)) next()
     },
   }
 }
@@ -100,12 +164,12 @@ async function countPartitions(admin: Admin, topic: string): Promise<number> {
 
 async function createTopics(admin: Admin, topics: readonly TopicToCreate[], timeout: number): Promise<void> {
   // One at a time: kafkajs reports several failures as one, in which a race that was lost hides the others.
-  for (const { topic, partitions, replicationFactor, beside } of topics) {
+  for (const { topic, partitions, replicationFactor, configs, beside } of topics) {
     try {
       // Of all topics, one without a leader, or one that is just being deleted, fails the request.
       if (beside !== undefined) await admin.fetchTopicOffsets(beside)
       await admin.createTopics({
-        topics: [{ topic, numPartitions: partitions, replicationFactor }],
+        topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries: entriesOf(configs) }],
         timeout,
         waitForLeaders: false,
       })
@@ -118,16 +182,62 @@ async function createTopics(admin: Admin, topics: readonly TopicToCreate[], time
   }
 }
 
-async function readCommitted(
-  admin: Admin,
+function entriesOf(configs: TopicToCreate['configs']): { name: string; value: string }[] {
+  return Object.entries(configs).map(([name, value]) => ({ name, value }))
+}
+
+function undefinedIfGone(error: unknown): undefined {
+  if (error instanceof DriverError && error.kind === 'unknownTopic') return undefined
+  throw error
+}
+
+async function describeTopic(admin: Admin, topic: string): Promise<TopicDescription> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  const partitions = topics.find(({ name }) => name === topic)?.partitions ?? []
+  const replicationFactor = Math.min(...partitions.map(({ replicas }) => replicas.length))
+  return { partitions: partitions.length, replicationFactor, configs: await readConfigs(admin, topic) }
+}
+
+async function readConfigs(admin: Admin, topic: string): Promise<TopicDescription['configs']> {
+  try {
+    const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }]
+    const answer = await admin.describeConfigs({ resources, includeSynonyms: false })
+    const entries = answer.resources[0]?.configEntries ?? []
+    return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
+  } catch (error) {
+    const { kind } = toDriverError(error, 'Reading settings')
+    if (kind === 'authorization' || kind === 'unsupported') return undefined
+    throw error
+  }
+}
+
+/** What the client knows of topics may change while it asks; so often it asks again. */
+const maxLooks = 5
+
+/**
+ * Covers every partition of the topic, or rejects: where kafkajs does not know the topic at this moment, it asks for no partition
+ * at all, and a group with offsets looks like a new one.
+ */
+export async function readCommitted(
+  admin: Pick<Admin, 'fetchTopicMetadata' | 'fetchOffsets'>,
   groupId: string,
   topic: string,
 ): Promise<ReadonlyMap<number, CommittedOffset>> {
-  // Loads the cluster's metadata for this topic alone: with none loaded, kafkajs asks for all topics of the cluster,
-  // and fails when any of them has a partition without a leader.
-  await admin.fetchTopicMetadata({ topics: [topic] })
-  const answer = await admin.fetchOffsets({ groupId, topics: [topic] })
-  const partitions = answer.find((entry) => entry.topic === topic)?.partitions ?? []
+  for (let looks = 0; looks < maxLooks; looks += 1) {
+    // Loads the cluster's metadata for this topic alone: with none loaded, kafkajs asks for all topics of the cluster,
+    // and fails when any of them has a partition without a leader.
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const answer = await admin.fetchOffsets({ groupId, topics: [topic] })
+    const expected = topics.find(({ name }) => name === topic)?.partitions ?? []
+    const partitions = answer.find((entry) => entry.topic === topic)?.partitions ?? []
+    if (expected.length > 0 && partitions.length >= expected.length) return knownOffsets(partitions)
+  }
+  throw new DriverError({ kind: 'unavailable', message: `${groupId}: the client has lost sight of topic ${topic}` })
+}
+
+type ReadOffsets = Awaited<ReturnType<Admin['fetchOffsets']>>[number]['partitions']
+
+function knownOffsets(partitions: ReadOffsets): ReadonlyMap<number, CommittedOffset> {
   const committed = new Map<number, CommittedOffset>()
   for (const { partition, offset, metadata } of partitions) {
     // Negative: never committed, or reset by kafkajs, which commits "the beginning" as -2.

@@ -1,8 +1,13 @@
 import kafkajs from 'kafkajs'
-import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs'
+import type { Kafka, LogEntry, RetryOptions } from 'kafkajs'
+import { shuffled } from '../../shuffled.js'
 import type { DriverSettings } from '../driver.js'
+import { connectionsOf, queueOf, watchClusters, watchPools } from './kafkajsInternals.js'
+import { quietQueue } from './quietQueue.js'
+import { mechanismOf } from './kafkajsLogin.js'
 import { createSocketRegistry } from './socketRegistry.js'
 import type { SocketRegistry } from './socketRegistry.js'
+import { tidyConnection } from './tidyConnection.js'
 
 /** A kafkajs client for one purpose, with sockets of its own. */
 export interface KafkajsClient {
@@ -27,12 +32,12 @@ export function retryOptions(retries: number): RetryOptions {
 
 export function createKafkajsClient(settings: DriverSettings, options: ClientOptions): KafkajsClient {
   const sockets = createSocketRegistry()
-  const sasl = saslOf(settings)
   const kafka = new kafkajs.Kafka({
-    brokers: [...settings.brokers],
+    brokers: shuffled(settings.brokers),
     clientId: settings.clientId,
     ssl: settings.tls,
-    ...(sasl === undefined ? {} : { sasl }),
+    // A new object for every client: kafkajs writes into it.
+    ...(settings.login === undefined ? {} : { sasl: mechanismOf(settings.login) }),
     connectionTimeout: settings.connectTimeoutMs,
     authenticationTimeout: settings.connectTimeoutMs,
     requestTimeout: settings.requestTimeoutMs,
@@ -45,25 +50,22 @@ export function createKafkajsClient(settings: DriverSettings, options: ClientOpt
       log(settings, entry)
     },
   })
+  watchClusters(kafka, (cluster) =>
+    watchPools(cluster, (pool) => {
+      for (const connection of connectionsOf(pool)) {
+        tidyConnection(connection)
+        quietQueue(queueOf(connection))
+      }
+    }),
+  )
   return { kafka, sockets }
 }
 
 /** kafkajs writes an error for every attempt that it repeats; what matters, we log where we act on it. */
 function log({ logger }: DriverSettings, { namespace, log: { message, error, groupId, broker } }: LogEntry): void {
-  logger.debug({ event: 'kafkajs', namespace, error: said(error), groupId, broker }, message)
+  logger.debug({ event: 'kafka.client', namespace, reason: said(error), groupId, broker }, message)
 }
 
 function said(error: unknown): string | undefined {
   return error instanceof Error ? error.message : typeof error === 'string' ? error : undefined
-}
-
-/** A new object for every client: kafkajs writes into it. */
-function saslOf({ sasl }: DriverSettings): SASLOptions | undefined {
-  if (sasl === undefined) return undefined
-  if (sasl.mechanism === 'oauthbearer') {
-    const { token } = sasl
-    return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await token() }) }
-  }
-  const { mechanism, username, password } = sasl
-  return { mechanism, username, password }
 }

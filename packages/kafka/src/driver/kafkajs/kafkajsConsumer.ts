@@ -9,6 +9,8 @@ import type {
   FetchedRecord,
   OffsetToCommit,
 } from '../driver.js'
+import { createFastFetch } from './fastFetch.js'
+import type { FetchedTogether } from './fetchResponse.js'
 import { createKafkajsClient, retryOptions } from './kafkajsClient.js'
 import type { KafkajsClient } from './kafkajsClient.js'
 import { toDriverError } from './kafkajsErrors.js'
@@ -19,8 +21,6 @@ const maxWaitMs = 250
 const maxFetchBytes = 4 * 1024 * 1024
 /** More batches at a time than this are not worth their bookkeeping. */
 const maxConcurrentPartitions = 64
-/** New partitions are found, and the group rejoined for them, within this time. */
-const metadataMaxAgeMs = 60_000
 
 /** What only a batch of kafkajs gives; `consumer.commitOffsets` resolves during a stop without committing (tried). */
 type Captured = Pick<EachBatchPayload, 'heartbeat' | 'commitOffsetsIfNecessary'>
@@ -49,6 +49,7 @@ class KafkajsConsumer implements DriverConsumer {
     this.#events = events
     this.#settings = settings
     this.#client = createKafkajsClient(settings, { retries: 5, onLog: (entry) => this.#readLog(entry) })
+    createFastFetch(this.#client.kafka, settings.logger)
     this.#consumer = this.#client.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: options.sessionTimeoutMs,
@@ -57,7 +58,9 @@ class KafkajsConsumer implements DriverConsumer {
       maxBytesPerPartition: options.maxPartitionFetchBytes,
       maxBytes: Math.max(maxFetchBytes, options.maxPartitionFetchBytes),
       maxWaitTimeInMs: maxWaitMs,
-      metadataMaxAge: metadataMaxAgeMs,
+      metadataMaxAge: options.metadataMaxAgeMs,
+      // What a transaction has not committed is no message.
+      readUncommitted: false,
       allowAutoTopicCreation: false,
       retry: { ...retryOptions(5), restartOnFailure: () => Promise.resolve(false) },
     })
@@ -175,7 +178,7 @@ class KafkajsConsumer implements DriverConsumer {
       const nextOffset = Number(lastOffset) + 1
       const taken = this.#events.fetched({
         partition: batch.partition,
-        records: batch.messages.map(fetched),
+        records: recordsOf(batch),
         nextOffset,
       })
       // At hand-over, or the batch is fetched again for ever. The last message also resolves what follows it unseen.
@@ -184,7 +187,7 @@ class KafkajsConsumer implements DriverConsumer {
       await taken
     } catch (err) {
       this.#settings.logger.error(
-        { event: 'kafka.batch', err, topic: this.#options.topic },
+        { event: 'kafka.batch', topic: this.#options.topic, err },
         'A batch could not be taken',
       )
     }
@@ -234,6 +237,19 @@ export function createKafkajsConsumer(
   settings: DriverSettings,
 ): DriverConsumer {
   return new KafkajsConsumer(options, events, settings)
+}
+
+/**
+ * Read by us, they come as one message; else as kafkajs has read them. A broker gives whole batches, so the first records
+ * may be older than what was asked for.
+ */
+function recordsOf(batch: EachBatchPayload['batch']): readonly FetchedRecord[] {
+  const [first] = batch.messages as unknown as readonly Partial<FetchedTogether>[]
+  if (first?.records === undefined) return batch.messages.map(fetched)
+  const { records } = first
+  const from = Number((batch as unknown as { readonly fetchedOffset: string }).fetchedOffset)
+  if (records.length === 0 || records[0]!.offset >= from) return records
+  return records.filter(({ offset }) => offset >= from)
 }
 
 function fetched({ offset, timestamp, key, value, headers }: KafkaMessage): FetchedRecord {

@@ -1,9 +1,13 @@
 import type { Message, Producer, ProducerRecord, RecordMetadata } from 'kafkajs'
+import { codecOf } from '../../compression.js'
 import { DriverError } from '../driverError.js'
 import type { DriverSettings, OutgoingBatch } from '../driver.js'
+import { createFastProduce } from './fastProduce.js'
+import type { FastProduce } from './fastProduce.js'
 import { createKafkajsClient, retryOptions } from './kafkajsClient.js'
 import type { KafkajsClient } from './kafkajsClient.js'
 import { toDriverError } from './kafkajsErrors.js'
+import { encodeProduce } from '../produceRequest.js'
 
 export interface KafkajsProducer {
   connect(): Promise<void>
@@ -15,6 +19,7 @@ export interface KafkajsProducer {
 interface Session {
   readonly client: KafkajsClient
   readonly producer: Producer
+  readonly fast: FastProduce
   readonly connected: Promise<void>
   underWay: number
   failures: number
@@ -28,12 +33,19 @@ const failuresBeforeRenewal = 3
  * kafkajs': repeating is ours, since its own waits know nothing of deadlines.
  */
 export function createKafkajsProducer(settings: DriverSettings): KafkajsProducer {
+  const requestOf = createRequests(settings)
   let session: Session | undefined
   let ended = false
 
-  function open(): Session {
+  function current(): Session {
     if (ended) throw new DriverError({ kind: 'closed', message: 'The driver is closed', written: 'no' })
-    const client = createKafkajsClient(settings, { retries: 0 })
+    return session ?? open()
+  }
+
+  function open(): Session {
+    // As many as there are other addresses to connect to; the producer's own are none.
+    const client = createKafkajsClient(settings, { retries: settings.brokers.length - 1 })
+    const fast = createFastProduce(client.kafka)
     const producer = client.kafka.producer({
       allowAutoTopicCreation: false,
       idempotent: false,
@@ -45,46 +57,46 @@ export function createKafkajsProducer(settings: DriverSettings): KafkajsProducer
         ({ message }) =>
           message.partition!,
     })
-    const opened: Session = { client, producer, connected: producer.connect(), underWay: 0, failures: 0 }
+    const opened: Session = { client, producer, fast, connected: producer.connect(), underWay: 0, failures: 0 }
     opened.connected.catch(() => renew(opened))
     session = opened
     return opened
   }
 
-  function renew(current: Session): void {
-    if (session === current) session = undefined
-    discard(current)
+  function renew(old: Session): void {
+    if (session === old) session = undefined
+    discard(old)
   }
 
-  function settle(current: Session): void {
-    current.underWay -= 1
-    if (current.failures >= failuresBeforeRenewal && current.underWay === 0) renew(current)
+  function settle(used: Session): void {
+    used.underWay -= 1
+    if (used.failures >= failuresBeforeRenewal && used.underWay === 0) renew(used)
   }
 
   return {
     async connect() {
       try {
-        await (session ?? open()).connected
+        await current().connected
       } catch (error) {
         throw toDriverError(error, 'Connecting')
       }
     },
     async send(batch) {
-      const current = session ?? open()
-      const { connected } = current.client.sockets
+      const used = current()
+      const { connected } = used.client.sockets
       const connectedBefore = connected.open === 0 ? connected.total : -1
-      current.underWay += 1
+      used.underWay += 1
       try {
-        await current.connected
-        covers(await current.producer.send(requestOf(batch, settings)), batch)
-        current.failures = 0
+        await used.connected
+        covers(await used.producer.send(await requestOf(batch, used.fast)), batch)
+        used.failures = 0
       } catch (error) {
-        current.failures += 1
+        used.failures += 1
         const failure = toDriverError(error, `Sending to ${batch.topic}[${batch.partition}]`)
         // Without a connection before, during and after, nothing can have been written.
         throw connected.total === connectedBefore ? notWritten(failure) : failure
       } finally {
-        settle(current)
+        settle(used)
       }
     },
     end() {
@@ -99,12 +111,27 @@ function discard({ client, producer }: Session): void {
   client.sockets.end()
 }
 
-function requestOf(batch: OutgoingBatch, settings: DriverSettings): ProducerRecord {
-  const messages: Message[] = []
-  for (const { key, value, headers, timestampMs } of batch.records) {
-    messages.push({ partition: batch.partition, key, value, headers, timestamp: String(timestampMs) })
+/** How batches become requests of kafkajs. */
+function createRequests(
+  settings: DriverSettings,
+): (batch: OutgoingBatch, fast: FastProduce) => Promise<ProducerRecord> {
+  const timeout = settings.requestTimeoutMs
+  const codec = settings.compression === 'none' ? undefined : codecOf(settings.compression)
+  const compression = codec?.number ?? 0
+
+  return async (batch, fast) => {
+    const { topic, partition } = batch
+    if (settings.fastPath && fast.isUsable) {
+      const standIn = fast.standIn(partition, await encodeProduce(batch, timeout, codec))
+      return { topic, messages: [standIn], acks: -1, timeout }
+    }
+    const messages: Message[] = []
+    for (const { key, value, headers, timestampMs } of batch.records) {
+      // Instrumentations of kafkajs write into the headers, which records share.
+      messages.push({ partition, key, value, headers: { ...headers }, timestamp: String(timestampMs) })
+    }
+    return { topic, messages, acks: -1, timeout, compression }
   }
-  return { topic: batch.topic, messages, acks: -1, timeout: settings.requestTimeoutMs }
 }
 
 /** `send` also resolves when kafkajs knows no leader for the partition and nothing was sent. */

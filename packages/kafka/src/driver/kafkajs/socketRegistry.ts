@@ -23,7 +23,12 @@ export function createSocketRegistry(): SocketRegistry {
 
   function connect({ host, port, ssl, onConnect }: Parameters<ISocketFactory>[0]): net.Socket {
     if (!ssl) return net.connect({ host, port }, onConnect)
-    return tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+    try {
+      return tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+    } catch (error) {
+      // Options that are no certificates: kafkajs would drop the code of an error that is thrown.
+      return new net.Socket().destroy(error as Error)
+    }
   }
 
   function breakAll(): void {

@@ -1,0 +1,118 @@
+/** What the adapter to Kafka writes. */
+export const kafkaEvents = {
+  'kafka.trouble': {
+    level: 'warn',
+    meaning: 'Something does not work any more: sending, or a group.',
+    action: 'Look at `reason`: brokers, credentials, rights.',
+    fields: ['what', 'reason'],
+  },
+  'kafka.recovered': {
+    level: 'info',
+    meaning: 'It works again.',
+    action: 'Nothing.',
+    fields: ['what'],
+  },
+  'kafka.tlsUnverified': {
+    level: 'warn',
+    meaning: '`tls.rejectUnauthorized` is false: any server is taken for the broker.',
+    action: 'Give `tls.ca` instead.',
+    fields: [],
+  },
+  'kafka.loopBlocked': {
+    level: 'warn',
+    meaning: 'The event loop was blocked for a quarter of the session or longer.',
+    action: 'Move heavy work to worker threads, or raise `sessionTimeoutMs`.',
+    fields: ['blockedMs', 'sessionTimeoutMs'],
+  },
+  'kafka.topology': {
+    level: 'warn',
+    meaning: 'Topics are as they may be, and weak.',
+    action: 'Read the sentence; more replicas make confirmed messages safe.',
+    fields: [],
+  },
+  'kafka.discovery': {
+    level: 'warn',
+    meaning: 'The retry topics of other releases of the group could not be looked for; tried again.',
+    action: 'Look at the error.',
+    fields: ['destination', 'group', 'code', 'err'],
+  },
+  'kafka.noOffsets': {
+    level: 'warn',
+    meaning: 'A group is new, or its offsets have expired.',
+    action: 'Nothing, if it is new; else see `newGroups`.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'messages', 'newGroups'],
+  },
+  'kafka.deleted': {
+    level: 'error',
+    meaning: 'Messages were deleted before the group has read them.',
+    action: 'Keep messages for longer, or consume faster.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'partition', 'committed', 'low', 'high', 'lostOffsets'],
+  },
+  'kafka.truncated': {
+    level: 'error',
+    meaning: 'A partition ends before the offset of its group: it was truncated or made anew.',
+    action: 'Find out what the topic has lost.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'partition', 'committed', 'low', 'high', 'lostOffsets'],
+  },
+  'kafka.madeAnew': {
+    level: 'error',
+    meaning: 'A topic was deleted and made anew; the group begins with its first message.',
+    action: 'Find out who deletes topics.',
+    fields: ['destination', 'group', 'topic', 'groupId'],
+  },
+  'kafka.reset': {
+    level: 'error',
+    meaning: 'The offset to read does not exist, or not any more.',
+    action: 'See `lostOffsets`, and how long messages are kept.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'partition', 'expected', 'found', 'lostOffsets'],
+  },
+  'kafka.openTransaction': {
+    level: 'warn',
+    meaning: 'A producer holds a transaction open: nothing behind it is delivered until that ends.',
+    action: 'End the transaction: `kafka-transactions.sh find-hanging`.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'partition', 'position', 'high'],
+  },
+  'kafka.crashed': {
+    level: 'info',
+    meaning: 'The process that had a partition before did not let go of it: messages go one at a time.',
+    action: 'Look at why it died.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'partition', 'offset', 'starts'],
+  },
+  'kafka.batch': {
+    level: 'error',
+    meaning: 'A fetched batch could not be taken; it is fetched again.',
+    action: 'Report it: this is a fault of Posthorn.',
+    fields: ['topic', 'code', 'err'],
+    nearData: true,
+  },
+  'kafka.commit': {
+    level: 'debug',
+    meaning: 'A commit failed and is repeated.',
+    action: 'Nothing, if it is seldom.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'code', 'err'],
+  },
+  'kafka.consumer.replaced': {
+    level: 'debug',
+    meaning: 'A consumer of the client is replaced by a new one.',
+    action: 'Nothing; `kafka.trouble` tells what stays.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'failures', 'code', 'err'],
+  },
+  'kafka.watchdog': {
+    level: 'debug',
+    meaning: 'The watchdog had no offsets to compare.',
+    action: 'Nothing, if other groups work.',
+    fields: ['destination', 'group', 'topic', 'groupId', 'code', 'err'],
+  },
+  'kafka.fetch.plain': {
+    level: 'debug',
+    meaning: 'The answer to a fetch is left to kafkajs.',
+    action: 'Nothing.',
+    fields: ['code', 'err'],
+  },
+  'kafka.client': {
+    level: 'debug',
+    meaning: 'What kafkajs itself writes.',
+    action: 'Nothing; what matters is told where it is acted on.',
+    fields: ['namespace', 'reason', 'groupId', 'broker'],
+  },
+} as const

@@ -1,0 +1,133 @@
+import type { Delivery } from '@posthorn/core/adapter'
+import type { Admin } from 'kafkajs'
+import { describe, expect, it } from 'vitest'
+import { collect, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
+import type { Collected } from './support/broker.js'
+import { ownKafka } from './support/testKafka.js'
+
+const kafka = ownKafka({ nodes: 3 })
+const { bench } = kafka
+
+type Leaders = ReadonlyMap<number, number>
+
+async function leadersOf(admin: Admin, topic: string): Promise<Leaders> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  return new Map(topics[0]!.partitions.map(({ partitionId, leader }) => [partitionId, leader]))
+}
+
+/** Each partition gets the next of its replicas as its leader. */
+async function moveLeaders(admin: Admin, topic: string): Promise<void> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  const partitionAssignment = topics[0]!.partitions.map(({ partitionId, leader }) => {
+    const others = [1, 2, 3].filter((node) => node !== leader)
+    return { partition: partitionId, replicas: [...others, leader] }
+  })
+  const before = await leadersOf(admin, topic)
+  await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] })
+  await kafka.control.tool('org.apache.kafka.tools.LeaderElectionCommand', [
+    '--bootstrap-server',
+    kafka.brokers.join(','),
+    '--election-type',
+    'preferred',
+    '--all-topic-partitions',
+  ])
+  await eventually(
+    () => leadersOf(admin, topic),
+    (now) => [...now].every(([partition, leader]) => leader > 0 && leader !== before.get(partition)),
+  )
+}
+
+/** Until then an election of a preferred leader fails, and a topic of three replicas cannot be created. */
+async function inSync(admin: Admin, topic: string): Promise<void> {
+  await eventually(
+    () => admin.fetchTopicMetadata({ topics: [topic] }),
+    ({ topics }) => topics[0]!.partitions.every(({ isr }) => isr.length === 3),
+  )
+}
+
+/** Publishes, with keys, until it is told to stop; gives the ids that were confirmed. */
+function publishOn(publish: (id: string, key: string) => Promise<unknown>): { stop(): Promise<readonly string[]> } {
+  const confirmed: string[] = []
+  let stopped = false
+  const running = Promise.all(
+    Array.from({ length: 5 }, async (_, lane) => {
+      for (let index = 0; !stopped; index += 1) {
+        const id = `m-${lane}-${index}`
+        await publish(id, `k-${index % 40}`)
+        confirmed.push(id)
+        // A steady trickle: the moves are to be met, not the machine loaded.
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }),
+  )
+  return {
+    async stop() {
+      stopped = true
+      await running
+      return confirmed
+    },
+  }
+}
+
+async function allOf(confirmed: readonly string[], { texts }: Collected): Promise<void> {
+  await eventually(
+    async () => new Set(texts),
+    (delivered) => confirmed.every((id) => delivered.has(id)),
+  )
+}
+
+describe.each(['kafkajs', 'platformatic'] as const)('in a cluster of three, with the driver %s,', (driver) => {
+  const options = { driver, partitions: 4, replicationFactor: 3, heartbeatIntervalMs: 500 }
+  const finish = (delivery: Delivery): void => void setTimeout(() => delivery.complete(), 30)
+
+  it(
+    'leaders that move cost no message, and no work that is under way is done twice',
+    { timeout: 300_000 },
+    async () => {
+      const orders = uniqueName('orders')
+      const transport = await bench.connect(options, [orders])
+      const got = await collect(transport, { subscription: subscriptionTo(orders), onDelivery: finish })
+      const admin = await bench.admin()
+      const publishing = publishOn((id, partitionKey) => send(transport, orders, wireMessage({ id, partitionKey })))
+      for (let round = 0; round < 2; round += 1) await moveLeaders(admin, orders)
+      const confirmed = await publishing.stop()
+      await allOf(confirmed, got)
+      expect(confirmed.length).toBeGreaterThan(100)
+      // A send that was repeated is another record; no record comes twice.
+      const addresses = got.deliveries.map(({ address }) => address)
+      expect(addresses.length).toBe(new Set(addresses).size)
+    },
+  )
+
+  it(
+    'the death of a leader costs nothing that was confirmed, and nobody waits for it',
+    { timeout: 300_000 },
+    async () => {
+      const orders = uniqueName('orders')
+      const transport = await bench.connect(options, [orders])
+      const got = await collect(transport, { subscription: subscriptionTo(orders), onDelivery: finish })
+      const admin = await bench.admin()
+      const dead = (await leadersOf(admin, orders)).get(0)!
+      const deadline = (): { deadline: number } => ({ deadline: inMs(60_000) })
+      const publishing = publishOn((id, partitionKey) =>
+        transport.send({ destination: orders }, wireMessage({ id, partitionKey }), deadline()),
+      )
+      await got.until(({ texts }) => texts.length > 50)
+      await kafka.control.kill(dead)
+      try {
+        const others = await bench.admin()
+        await eventually(
+          () => leadersOf(others, orders),
+          (now) => [...now.values()].every((leader) => leader > 0 && leader !== dead),
+        )
+        const before = got.texts.length
+        await got.until(({ texts }) => texts.length > before + 50, 60_000)
+        const confirmed = await publishing.stop()
+        await allOf(confirmed, got)
+      } finally {
+        await kafka.control.start(dead)
+        await inSync(await bench.admin(), orders)
+      }
+    },
+  )
+})

@@ -1,0 +1,144 @@
+import type { Receipt } from '@posthorn/core/adapter'
+import { describe, expect, it } from 'vitest'
+import type { MemoryStore } from '../../src/index.js'
+import { createBench, entriesOf, entryOf } from './bench.js'
+
+/** A store that can be cut off. */
+function severable(): { decorate: (store: MemoryStore) => MemoryStore; cut(isCut: boolean): void } {
+  let isCut = false
+  const guard = <Value>(call: () => Promise<Value>): Promise<Value> =>
+    isCut ? Promise.reject(new Error('cut')) : call()
+  return {
+    cut: (value) => (isCut = value),
+    decorate: (store) => ({
+      ...store,
+      renew: (...args) => guard(() => store.renew(...args)),
+      read: (...args) => guard(() => store.read(...args)),
+      remove: (...args) => guard(() => store.remove(...args)),
+      leave: (...args) => guard(() => store.leave(...args)),
+    }),
+  }
+}
+
+const keys = (count: number): ReturnType<typeof entryOf>[] =>
+  Array.from({ length: count }, (_, n) => entryOf(`key${n}`, 1))
+
+describe('leases', () => {
+  it('are shared by relays that come and go, without anything published twice', async () => {
+    const { relay, transport, commit, clock, another } = createBench({ partitionCount: 12 })
+    const all = [{ relay, transport }]
+    await relay.start()
+    for (const step of ['join', 'join', 'leave', 'leave']) {
+      if (step === 'join') {
+        const next = another()
+        all.push(next)
+        await next.relay.start()
+      } else
+        await all[step === 'leave' ? all.findIndex((one) => one.relay.health().state === 'running') : 0]?.relay.stop()
+      await commit(keys(20))
+      await clock.advance(8_000)
+      const running = all.map((one) => one.relay.health()).filter(({ state }) => state === 'running')
+      expect(running.map(({ leases }) => leases)).toEqual(running.map(() => 12 / running.length))
+    }
+    expect(all.flatMap((one) => one.transport.sent)).toHaveLength(80)
+  })
+
+  it('go back only when nothing of the partition is under way', async () => {
+    const { relay, transport, commit, clock, another } = createBench({ partitionCount: 2 })
+    const confirm: (() => void)[] = []
+    transport.answer = () => new Promise<Receipt>((resolve) => confirm.push(() => resolve({ routed: true })))
+    await commit(keys(20))
+    await relay.start()
+    const other = another()
+    await other.relay.start()
+    await clock.advance(8_000)
+    expect([relay.health().leases, other.relay.health().leases]).toEqual([2, 0])
+    expect(other.transport.sent).toEqual([])
+    for (const one of confirm.splice(0)) one()
+    await clock.advance(8_000)
+    expect([relay.health().leases, other.relay.health().leases]).toEqual([1, 1])
+  })
+
+  it('of a relay that dies are taken over when they have run out, and what it had under way is published again', async () => {
+    const line = severable()
+    const { relay, transport, commit, clock, another, store } = createBench()
+    const dying = another({ store: line.decorate(store) })
+    dying.transport.answer = () => new Promise(() => {})
+    await commit(entriesOf('a', 3))
+    await dying.relay.start()
+    await clock.advance(10)
+    line.cut(true)
+    await relay.start()
+    await clock.advance(9_000)
+    expect(transport.sent).toEqual([])
+    await clock.advance(6_000)
+    expect(dying.transport.sent).toEqual(['a-1'])
+    expect(transport.sent).toEqual(['a-1', 'a-2', 'a-3'])
+    expect((await store.stats()).depth).toBe(0)
+  })
+
+  it('that cannot be renewed end what is sent, before their end', async () => {
+    const line = severable()
+    const { relay, transport, commit, clock } = createBench({ decorate: line.decorate, maxInFlight: 100 })
+    const sentAt: number[] = []
+    const deadlines: number[] = []
+    transport.answer = async ({ options }) => {
+      sentAt.push(clock.monotonic())
+      deadlines.push(options.deadline)
+      await new Promise<void>((resolve) => clock.schedule(500, resolve))
+      return { routed: true }
+    }
+    await commit(entriesOf('a', 90))
+    await relay.start()
+    await clock.advance(100)
+    line.cut(true)
+    await clock.advance(60_000)
+    expect(Math.max(...sentAt)).toBeGreaterThan(8_000)
+    expect(Math.max(...sentAt)).toBeLessThan(9_000)
+    expect(Math.max(...deadlines)).toBeLessThanOrEqual(9_000)
+    expect(relay.health()).toMatchObject({ ready: false })
+    line.cut(false)
+    await clock.advance(60_000)
+    expect(relay.health()).toMatchObject({ ready: true, depth: 0, leases: 8 })
+    expect(relay.health().counts.leasesLost).toBe(8)
+  })
+
+  it('that another relay took over while this one stood still are lost, and nothing is removed under them', async () => {
+    const { relay, transport, commit, clock, store } = createBench({ partitionCount: 1 })
+    let confirm: (() => void) | undefined
+    transport.answer = () => new Promise<Receipt>((resolve) => (confirm = () => resolve({ routed: true })))
+    await commit(entriesOf('a', 3))
+    await relay.start()
+    await clock.advance(10)
+    // Somebody else takes everything, as after a pause that was longer than the lease.
+    await store.leave(relay.health().relay)
+    const taken = await store.renew('another', 600_000)
+    expect(taken.leases).toHaveLength(1)
+    confirm?.()
+    await clock.advance(30_000)
+    expect(transport.sent.slice(0, 2)).toEqual(['a-1', 'a-2'])
+    expect((await store.stats()).depth).toBe(3)
+    expect(relay.health()).toMatchObject({ leases: 0 })
+    expect(relay.health().counts).toMatchObject({ removed: 0, leasesLost: 1 })
+  })
+
+  it('that come back wait for the sends of before, so that nothing overtakes them', async () => {
+    const { relay, transport, commit, clock, store } = createBench({ partitionCount: 1 })
+    let confirm: (() => void) | undefined
+    transport.answer = ({ message }) =>
+      message.id === 'a-1' && confirm === undefined
+        ? new Promise<Receipt>((resolve) => (confirm = () => resolve({ routed: true })))
+        : Promise.resolve({ routed: true })
+    await commit(entriesOf('a', 3))
+    await relay.start()
+    await clock.advance(10)
+    await store.leave(relay.health().relay)
+    await clock.advance(6_000)
+    expect(relay.health().leases).toBe(1)
+    expect(transport.sent).toEqual(['a-1'])
+    confirm?.()
+    await clock.advance(4_000)
+    expect(transport.sent).toEqual(['a-1', 'a-1', 'a-2', 'a-3'])
+    expect((await store.stats()).depth).toBe(0)
+  })
+})

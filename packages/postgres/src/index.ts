@@ -1,0 +1,13 @@
+/* The door for developers of services: a store on PostgreSQL or PGlite. */
+export type { CommitStatus, CommitStatusReader } from './commitStatus.js'
+export type { Queries, Row, Value } from './database.js'
+export type { Executor } from './executors/executor.js'
+export type { Pglite, PgliteTransaction } from './executors/pgliteExecutor.js'
+export type { PgClient, PgPool, PgPoolClient, PgResult } from './executors/pgTypes.js'
+export { grantSql } from './grantSql.js'
+export type { GrantOptions } from './grantSql.js'
+export { migrate, migrationSql } from './migrate.js'
+export type { MigrateOptions, MigrateResult } from './migrate.js'
+export type { PostgresStoreOptions } from './options.js'
+export { createPostgresStore } from './postgresStore.js'
+export type { PostgresStore } from './postgresStore.js'
