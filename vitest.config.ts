@@ -25,10 +25,10 @@ const interopTests = ['test/interop/**/*.int.test.ts']
 const integrationTests = ['**/*.int.test.ts', '**/*.fault.test.ts']
 
 /** Only what hangs may run into it: a busy machine makes a test slow, and never red. */
-const patience = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000 } } }
+const patience = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 60_000 } } }
 
 /** Two cores carry brokers and tests: files run one after the other. */
-const withServers = { ...patience, fileParallelism: false, testTimeout: 120_000, hookTimeout: 300_000 }
+const withServers = { ...patience, fileParallelism: false, testTimeout: 240_000, hookTimeout: 300_000 }
 
 export default defineConfig({
   resolve: { alias },

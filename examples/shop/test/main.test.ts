@@ -31,8 +31,8 @@ test('all three run together in one process, and stop at SIGTERM', { timeout: 60
   const [fine, declined] = [orderIdWith('busy'), orderIdWith('declined')]
   expect(await post(orders, soundOrder({ orderId: fine }))).toBe(202)
   expect(await post(orders, soundOrder({ orderId: declined }))).toBe(202)
-  await expect.poll(() => statusOf(fine), { timeout: 10_000 }).toEqual({ orderId: fine, status: 'paid' })
-  await expect.poll(() => statusOf(declined), { timeout: 10_000 }).toEqual({ orderId: declined, status: 'rejected' })
+  await expect.poll(() => statusOf(fine)).toEqual({ orderId: fine, status: 'paid' })
+  await expect.poll(() => statusOf(declined)).toEqual({ orderId: declined, status: 'rejected' })
   child.kill('SIGTERM')
   expect((await exit)[0]).toBe(143)
 })

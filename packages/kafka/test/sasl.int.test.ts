@@ -26,20 +26,16 @@ const withLogin = (sasl: KafkaSasl) => ({ brokers: broker.listeners.sasl, sasl }
 const admin = kafkaUsers.admin
 
 describe('a login', () => {
-  it.each(passwordMechanisms)(
-    'with %s lets us in with the right password only',
-    { timeout: 60_000 },
-    async (mechanism) => {
-      await roundTrip(await bench.connected(withLogin({ mechanism, ...admin })))
-      for (const username of [admin.username, 'nobody', 'no=bo,dy']) {
-        const error = await bench.failureOf(withLogin({ mechanism, username, password: secret }))
-        expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
-        expect(error.message).toContain(broker.listeners.sasl[0])
-      }
-    },
-  )
+  it.each(passwordMechanisms)('with %s lets us in with the right password only', async (mechanism) => {
+    await roundTrip(await bench.connected(withLogin({ mechanism, ...admin })))
+    for (const username of [admin.username, 'nobody', 'no=bo,dy']) {
+      const error = await bench.failureOf(withLogin({ mechanism, username, password: secret }))
+      expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
+      expect(error.message).toContain(broker.listeners.sasl[0])
+    }
+  })
 
-  it('with OAUTHBEARER lets us in with a good token only', { timeout: 60_000 }, async () => {
+  it('with OAUTHBEARER lets us in with a good token only', async () => {
     const token = () => unsecuredToken(admin.username, 60_000)
     await roundTrip(await bench.connected(withLogin({ mechanism: 'oauthbearer', token })))
     for (const bad of [unsecuredToken(admin.username, -120_000), secret]) {
@@ -48,13 +44,13 @@ describe('a login', () => {
     }
   })
 
-  it('that the broker wants and does not get is asked for', { timeout: 60_000 }, async () => {
+  it('that the broker wants and does not get is asked for', async () => {
     const error = await bench.failureOf({ brokers: broker.listeners.sasl })
     expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
     expect(error.message).toContain('SCRAM-SHA-256')
   })
 
-  it('at a broker that wants none is refused at once', { timeout: 60_000 }, async () => {
+  it('at a broker that wants none is refused at once', async () => {
     const error = await bench.failureOf({ ...withLogin({ mechanism: 'plain', ...admin }), brokers: broker.brokers })
     expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
   })
@@ -70,18 +66,14 @@ describe('a login', () => {
     ['hangs', () => new Promise<string>(() => {})],
     ['gives nothing', () => Promise.resolve(undefined as unknown as string)],
     ['gives what is no token', () => Promise.resolve(`${secret} and more`)],
-  ])(
-    'whose function %s ends at the deadline, and says whose fault it is',
-    { timeout: 60_000 },
-    async (_what, token) => {
-      const options = { ...withLogin({ mechanism: 'oauthbearer', token }), connectTimeoutMs: 300 }
-      const error = await bench.failureOf(options, 2_000)
-      expect(error).toMatchObject({ code: 'POSTHORN_UNREACHABLE', retryable: true })
-      expect(error.message).toContain('sasl.token')
-    },
-  )
+  ])('whose function %s ends at the deadline, and says whose fault it is', async (_what, token) => {
+    const options = { ...withLogin({ mechanism: 'oauthbearer', token }), connectTimeoutMs: 300 }
+    const error = await bench.failureOf(options, 2_000)
+    expect(error).toMatchObject({ code: 'POSTHORN_UNREACHABLE', retryable: true })
+    expect(error.message).toContain('sasl.token')
+  })
 
-  it('whose function fails at first is tried again', { timeout: 60_000 }, async () => {
+  it('whose function fails at first is tried again', async () => {
     let calls = 0
     const credentials = () => {
       calls += 1

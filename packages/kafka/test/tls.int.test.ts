@@ -26,7 +26,7 @@ const byAddress = (addresses: readonly string[]): string[] =>
   addresses.map((address) => address.replace('localhost', '127.0.0.1'))
 
 describe('Kafka with TLS', () => {
-  it('takes and delivers messages, by name and by address', { timeout: 60_000 }, async () => {
+  it('takes and delivers messages, by name and by address', async () => {
     await roundTrip(await bench.connected({ brokers: byName(), tls }))
     await roundTrip(await bench.connected({ brokers: byAddress(byName()), tls }))
   })
@@ -51,7 +51,7 @@ describe('Kafka with TLS', () => {
       'tls.cert',
     ],
     ['with options that are no certificates', (): ConnectionOptions => ({ ...tls, cert: 'nothing' }), 'ca, cert'],
-  ])('%s is refused at once, with what to do', { timeout: 60_000 }, async (_what, options, words) => {
+  ])('%s is refused at once, with what to do', async (_what, options, words) => {
     const error = await bench.failureOf({ brokers: byName(), tls: options() })
     expect(error).toMatchObject({ code: 'POSTHORN_TLS', retryable: false })
     expect(error.message).toContain(byName()[0])
@@ -63,7 +63,6 @@ describe('Kafka with TLS', () => {
     ['wrongHost', 'elsewhere.example'],
   ] as const)(
     'that shows a certificate that is %s is refused at once, and reached when it shows a valid one',
-    { timeout: 60_000 },
     async (name, words) => {
       await control.presentCertificate(name)
       try {
@@ -103,7 +102,7 @@ describe('Kafka with TLS', () => {
     },
   )
 
-  it('is not spoken to without TLS on that port, nor with TLS on the other one', { timeout: 60_000 }, async () => {
+  it('is not spoken to without TLS on that port, nor with TLS on the other one', async () => {
     const plainToTls = await bench.failureOf({ brokers: byName() })
     expect(plainToTls).toMatchObject({ code: 'POSTHORN_TLS' })
     expect(plainToTls.message).toContain('Set the option tls')
@@ -112,7 +111,7 @@ describe('Kafka with TLS', () => {
     expect(tlsToPlain.message).toContain('does not speak TLS')
   })
 
-  it('is reached by a broker with a good certificate, when another address is wrong', { timeout: 60_000 }, async () => {
+  it('is reached by a broker with a good certificate, when another address is wrong', async () => {
     for (let round = 0; round < 4; round += 1) {
       await bench.connected({ brokers: [broker.brokers[0]!, byName()[0]!], tls })
     }
@@ -128,11 +127,11 @@ describe('Kafka with TLS', () => {
 describe('Kafka with TLS and logins', () => {
   const sasl = { mechanism: 'plain', ...kafkaUsers.admin } as const
 
-  it('takes and delivers messages', { timeout: 60_000 }, async () => {
+  it('takes and delivers messages', async () => {
     await roundTrip(await bench.connected({ brokers: broker.listeners.saslTls, tls, sasl }))
   })
 
-  it('says so when we do not log in', { timeout: 60_000 }, async () => {
+  it('says so when we do not log in', async () => {
     const error = await bench.failureOf({ brokers: broker.listeners.saslTls, tls })
     expect(error).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
     expect(error.message).toContain('PLAIN')
@@ -140,7 +139,6 @@ describe('Kafka with TLS and logins', () => {
 
   it.each(['scram-sha-256', 'scram-sha-512'] as const)(
     'refuses the mechanism %s, which it does not have, at once',
-    { timeout: 60_000 },
     async (mechanism) => {
       const wrong = { mechanism, username: 'admin', password: secret }
       const error = await bench.failureOf({ brokers: broker.listeners.saslTls, tls, sasl: wrong })

@@ -40,7 +40,7 @@ async function create(topic: string, configs: Record<string, string> = {}, parti
 }
 
 describe('the topology of a service on Kafka', () => {
-  it('is planned, applied and verified beside it, before it starts', { timeout: 60_000 }, async () => {
+  it('is planned, applied and verified beside it, before it starts', async () => {
     const orders = uniqueName('orders')
     const placed = defineEvent({ type: 'placed.v1', destination: orders, schema: { type: 'object' } })
     const transport = createKafka({ brokers: brokersFromEnvironment(), partitions: 3 })
@@ -130,7 +130,7 @@ describe('the topology of a service on Kafka', () => {
 })
 
 describe('names that exist already', () => {
-  it('stand for a destination, a group and its dead letters', { timeout: 60_000 }, async () => {
+  it('stand for a destination, a group and its dead letters', async () => {
     const orders = uniqueName('orders')
     const [topic, dead] = [`${orders}-legacy`, `${orders}-errors`]
     const admin = await create(topic, {}, 1)
@@ -165,36 +165,32 @@ describe('names that exist already', () => {
 })
 
 describe('rungs of earlier releases', () => {
-  it(
-    'are deleted when they are read to their end and nobody consumes, and stay otherwise',
-    { timeout: 60_000 },
-    async () => {
-      const orders = uniqueName('orders')
-      const group = { destination: orders, group: 'billing' }
-      const former = await bench.connect()
-      const collected = await collect(former, { subscription: subscriptionTo(orders, { rungsMs: [100, 600_000] }) })
-      await send(former, { retry: { ...group, delayMs: 100 } }, wireMessage({ id: 'm-1' }))
-      await send(former, { retry: { ...group, delayMs: 600_000 } }, wireMessage({ id: 'm-2' }))
-      await collected.until(({ texts }) => texts.includes('m-1'))
-      const declaration = { publishes: [], subscriptions: [subscriptionTo(orders, { rungsMs: [300] })] }
-      const [empty, full] = [`${orders}.billing.retry.100`, `${orders}.billing.retry.600000`]
-      const { topology } = former
-      const running = await eventually(
-        () => topology.prune(declaration),
-        ({ kept }) => kept.some(({ item }) => item.name === empty && item.messageCount === 0),
-      )
-      expect(running.removed).toEqual([])
-      expect(running.kept.map(({ item }) => item.name)).toEqual([empty, full])
-      await former.close(inMs(10_000))
-      expect((await topology.prune(declaration, { dryRun: true })).removed).toEqual([])
-      const stopped = await topology.prune(declaration)
-      expect(stopped.removed).toEqual([{ kind: 'topic', name: empty, messageCount: 0 }])
-      expect(stopped.kept).toMatchObject([{ item: { name: full, messageCount: 1 } }])
-      const admin = await bench.admin()
-      await eventually(
-        () => admin.listTopics(),
-        (topics) => !topics.includes(empty) && topics.includes(full) && topics.includes(`${orders}.billing.retry.0`),
-      )
-    },
-  )
+  it('are deleted when they are read to their end and nobody consumes, and stay otherwise', async () => {
+    const orders = uniqueName('orders')
+    const group = { destination: orders, group: 'billing' }
+    const former = await bench.connect()
+    const collected = await collect(former, { subscription: subscriptionTo(orders, { rungsMs: [100, 600_000] }) })
+    await send(former, { retry: { ...group, delayMs: 100 } }, wireMessage({ id: 'm-1' }))
+    await send(former, { retry: { ...group, delayMs: 600_000 } }, wireMessage({ id: 'm-2' }))
+    await collected.until(({ texts }) => texts.includes('m-1'))
+    const declaration = { publishes: [], subscriptions: [subscriptionTo(orders, { rungsMs: [300] })] }
+    const [empty, full] = [`${orders}.billing.retry.100`, `${orders}.billing.retry.600000`]
+    const { topology } = former
+    const running = await eventually(
+      () => topology.prune(declaration),
+      ({ kept }) => kept.some(({ item }) => item.name === empty && item.messageCount === 0),
+    )
+    expect(running.removed).toEqual([])
+    expect(running.kept.map(({ item }) => item.name)).toEqual([empty, full])
+    await former.close(inMs(10_000))
+    expect((await topology.prune(declaration, { dryRun: true })).removed).toEqual([])
+    const stopped = await topology.prune(declaration)
+    expect(stopped.removed).toEqual([{ kind: 'topic', name: empty, messageCount: 0 }])
+    expect(stopped.kept).toMatchObject([{ item: { name: full, messageCount: 1 } }])
+    const admin = await bench.admin()
+    await eventually(
+      () => admin.listTopics(),
+      (topics) => !topics.includes(empty) && topics.includes(full) && topics.includes(`${orders}.billing.retry.0`),
+    )
+  })
 })

@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => sdk.close())
 
 const says = (name: string, expected: Record<string, number>): Promise<void> =>
-  expect.poll(() => raisedOf(sdk, name), { timeout: 10_000 }).toEqual(expected)
+  expect.poll(() => raisedOf(sdk, name)).toEqual(expected)
 
 /** Takes everything but the key of the order `bad`. */
 function choosy(): Transport {

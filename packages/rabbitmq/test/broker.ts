@@ -76,7 +76,7 @@ export async function openInbox(
   transport: Transport,
   subscription: Subscription,
   onDelivery: (delivery: Delivery) => void = () => {},
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
 ): Promise<Inbox> {
   const all: Delivery[] = []
   const unread: Delivery[] = []
@@ -97,7 +97,7 @@ export async function openInbox(
   return {
     all,
     running,
-    next(timeoutMs = 20_000) {
+    next(timeoutMs = 60_000) {
       const ready = unread.shift()
       if (ready !== undefined) return Promise.resolve(ready)
       return new Promise((resolve, reject) => {
@@ -112,10 +112,10 @@ export async function openInbox(
 }
 
 export const sendTo = (transport: Transport, target: Target, one: WireMessage = message()): Promise<Receipt> =>
-  transport.send(target, one, within(20_000))
+  transport.send(target, one, within(60_000))
 
 /** Looks at a condition again and again until it holds. */
-export async function eventually(check: () => unknown, timeoutMs = 20_000): Promise<void> {
+export async function eventually(check: () => unknown, timeoutMs = 60_000): Promise<void> {
   const end = after(timeoutMs)
   for (;;) {
     if ((await check()) === true) return

@@ -161,7 +161,7 @@ describe('a RabbitMQ that fails', () => {
     }
   })
 
-  it('that freezes is noticed by heartbeats, and does not hold up a close', { timeout: 60_000 }, async () => {
+  it('that freezes is noticed by heartbeats, and does not hold up a close', async () => {
     const orders = uniqueDestination()
     const transport = await connected([orders], { heartbeatMs: 1_000 })
     const hasty = await connected([orders], { heartbeatMs: 60_000 })
@@ -183,7 +183,7 @@ describe('a RabbitMQ that fails', () => {
     expect(await sendTo(transport, { destination: orders })).toEqual({ routed: true })
   })
 
-  it('that comes back empty gets its exchanges, queues and consumers again', { timeout: 60_000 }, async () => {
+  it('that comes back empty gets its exchanges, queues and consumers again', async () => {
     const orders = uniqueDestination()
     const transport = await connected([orders])
     const inbox = await openInbox(transport, subscriptionTo(orders, { rungsMs: [200] }))

@@ -47,29 +47,25 @@ function publishEveryMs(transport: Transport, destination: string): { stop(): Pr
 }
 
 describe('a RabbitMQ that is restarted', () => {
-  it(
-    'still has every confirmed message, in quorum queues and in durable classic ones',
-    { timeout: 60_000 },
-    async () => {
-      const orders = uniqueDestination()
-      const transport = await connected([orders])
-      await withChannel(async (channel) => {
-        await channel.assertQueue(`${orders}.quorum`, { arguments: { 'x-queue-type': 'quorum' } })
-        await channel.assertQueue(`${orders}.classic`, { durable: true })
-      }, broker.urls[0])
-      await broker.control.syncDeclarations()
-      const ids = Array.from({ length: 2_000 }, (_, index) => `m-${index}`)
-      const groups = ['quorum', 'classic']
-      await Promise.all(
-        ids.flatMap((id) =>
-          groups.map((group) => sendTo(transport, { group: { destination: orders, group } }, message({ id }))),
-        ),
-      )
-      await broker.control.kill()
-      await broker.control.start()
-      for (const group of groups) expect(await takeAll(`${orders}.${group}`, broker.urls[0]), group).toEqual(ids)
-    },
-  )
+  it('still has every confirmed message, in quorum queues and in durable classic ones', async () => {
+    const orders = uniqueDestination()
+    const transport = await connected([orders])
+    await withChannel(async (channel) => {
+      await channel.assertQueue(`${orders}.quorum`, { arguments: { 'x-queue-type': 'quorum' } })
+      await channel.assertQueue(`${orders}.classic`, { durable: true })
+    }, broker.urls[0])
+    await broker.control.syncDeclarations()
+    const ids = Array.from({ length: 2_000 }, (_, index) => `m-${index}`)
+    const groups = ['quorum', 'classic']
+    await Promise.all(
+      ids.flatMap((id) =>
+        groups.map((group) => sendTo(transport, { group: { destination: orders, group } }, message({ id }))),
+      ),
+    )
+    await broker.control.kill()
+    await broker.control.start()
+    for (const group of groups) expect(await takeAll(`${orders}.${group}`, broker.urls[0]), group).toEqual(ids)
+  })
 
   it('answers each publish around a cut once: confirmed, unknown, or sent on the next connection', async () => {
     const orders = uniqueDestination()

@@ -97,7 +97,7 @@ describe('RabbitMQ with TLS', () => {
     },
   )
 
-  it('that was reached before is tried again when its certificate expires meanwhile', { timeout: 60_000 }, async () => {
+  it('that was reached before is tried again when its certificate expires meanwhile', async () => {
     const orders = uniqueDestination()
     const transport = transportTo(tlsUrl(), { tls })
     await transport.connect(contextOf(), [orders], within(20_000))
@@ -139,7 +139,7 @@ describe('RabbitMQ with TLS', () => {
 })
 
 describe('RabbitMQ with EXTERNAL', () => {
-  it('lets us in as the user that the certificate names, and no other', { timeout: 60_000 }, async () => {
+  it('lets us in as the user that the certificate names, and no other', async () => {
     const unknown = await failureOf(transportTo(anonymous(tlsUrl()), { tls, credentials: 'external' }))
     expect(unknown).toMatchObject({ code: 'POSTHORN_AUTHENTICATION', retryable: false })
     await broker.control.ctl('add_user', clientName, 'never used')
@@ -171,7 +171,7 @@ describe('credentials by a function', () => {
     expect(transport.health()).toMatchObject({ state: 'ready', reconnects: 1 })
   })
 
-  it('that expire are renewed on both running connections, while messages flow', { timeout: 60_000 }, async () => {
+  it('that expire are renewed on both running connections, while messages flow', async () => {
     const orders = uniqueDestination()
     const transport = transportTo(anonymous(plainUrl()), {
       credentials: () => ({ username: 'guest', password: 'guest', expiresInMs: 300 }),
@@ -195,7 +195,7 @@ describe('credentials by a function', () => {
 })
 
 describe('a broker with small frames', () => {
-  it('gets no message whose headers do not fit, and every other one', { timeout: 60_000 }, async () => {
+  it('gets no message whose headers do not fit, and every other one', async () => {
     const orders = uniqueDestination()
     await broker.control.ctl('eval', 'application:set_env(rabbit, frame_max, 8192).')
     try {

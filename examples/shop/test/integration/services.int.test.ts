@@ -66,8 +66,8 @@ describe.each(brokers)('the three services, each a process of its own, on $trans
     expect(registered.status).toBe(201)
     // An id that the card network of seed 7 accepts at once, new in each run by what follows it.
     const order = soundOrder({ orderId: orderIdWith('fine', 7, `o-${run}-`), userId })
-    await expect.poll(async () => (await post(`${orders.address}/orders`, order)).status, { timeout: 20_000 }).toBe(202)
-    await expect.poll(() => statusOf(`${orders.address}/orders/${order.orderId}`), { timeout: 20_000 }).toBe('paid')
+    await expect.poll(async () => (await post(`${orders.address}/orders`, order)).status).toBe(202)
+    await expect.poll(() => statusOf(`${orders.address}/orders/${order.orderId}`)).toBe('paid')
     const unknown = await post(`${orders.address}/orders`, { ...order, userId: `${userId}-x` })
     expect([unknown.status, unknown.body.code]).toEqual([422, 'SHOP_UNKNOWN_USER'])
     expect(await Promise.all([users, orders, payments].map(({ child }) => end(child)))).toEqual([143, 143, 143])

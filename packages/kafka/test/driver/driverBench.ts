@@ -70,7 +70,7 @@ export function outgoing(value: string | null, parts: Partial<OutgoingRecord> = 
 }
 
 /** Polls what has no event. */
-export async function eventually(holds: () => boolean | Promise<boolean>, withinMs = 30_000): Promise<void> {
+export async function eventually(holds: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = inMs(withinMs)
   while (!(await holds())) {
     if (systemClock.monotonic() > deadline) throw new Error(`Not within ${withinMs} ms: ${holds.toString()}`)
@@ -165,7 +165,7 @@ export function createDriverBench(create: CreateDriver, addresses: () => readonl
           .filter((batch) => partition === undefined || batch.partition === partition)
           .flatMap(({ records }) => records),
       values: (partition) => watched.records(partition).map(({ value }) => value?.toString() ?? null),
-      until: (holds, withinMs = 30_000) =>
+      until: (holds, withinMs = 60_000) =>
         new Promise((resolve, reject) => {
           const timer = setTimeout(() => {
             checks.delete(check)

@@ -113,7 +113,7 @@ export function createBench(brokers: () => readonly string[]): Bench {
       })
       transports.push(transport)
       const logger: Logger = { ...silentLogger, info: onLog, warn: onLog, error: onLog, child: () => logger }
-      await transport.connect({ ...context, logger }, publishes, { deadline: inMs(20_000) })
+      await transport.connect({ ...context, logger }, publishes, { deadline: inMs(60_000) })
       return transport
     },
     async admin() {
@@ -136,7 +136,7 @@ export interface Collected {
   readonly deliveries: Delivery[]
   readonly texts: string[]
   readonly running: RunningSubscription
-  /** Resolves as soon as the condition holds; rejects with what there is after 30 s. */
+  /** Resolves as soon as the condition holds; rejects with what there is after a minute. */
   until(isEnough: (collected: Collected) => boolean, withinMs?: number): Promise<void>
 }
 
@@ -161,13 +161,13 @@ export async function collect(transport: Transport, options: CollectOptions): Pr
       }
       for (const check of waiting) check()
     },
-    { deadline: inMs(30_000) },
+    { deadline: inMs(60_000) },
   )
   const collected: Collected = {
     deliveries,
     texts,
     running,
-    until: (isEnough, withinMs = 30_000) =>
+    until: (isEnough, withinMs = 60_000) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(check)
@@ -190,7 +190,7 @@ export function send(
   transport: Transport,
   target: Target | string,
   message: WireMessage,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<unknown> {
   const where = typeof target === 'string' ? { destination: target } : target
   return transport.send(where, message, { deadline: inMs(withinMs) })
@@ -200,7 +200,7 @@ export function send(
 export async function eventually<T>(
   question: () => Promise<T>,
   isRight: (answer: T) => boolean,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const deadline = inMs(withinMs)
   for (;;) {

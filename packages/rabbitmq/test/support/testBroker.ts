@@ -124,7 +124,7 @@ function testBroker({ options: common, urls, remove }: Parts): TestBroker {
     make,
     async connected(publishes = [], options = {}) {
       const one = make(options)
-      await one.connect(contextOf(), publishes, within(20_000))
+      await one.connect(contextOf(), publishes, within(60_000))
       return one
     },
     stopping(service) {
