@@ -33,7 +33,10 @@ export interface WireMessage {
 
 /** What the broker confirmed. */
 export interface Receipt {
-  /** Whether at least one queue took the message; undefined where the broker cannot tell (`capabilities.routed`). */
+  /**
+   * Whether at least one queue took the message; undefined where the broker cannot tell (`capabilities.routed`), or where
+   * it was written more than once, and only what became of the last time is known.
+   */
   readonly routed: boolean | undefined
 }
 

@@ -65,12 +65,16 @@ async function culpritTest(
 }
 
 function testForExchange(error: Error): CulpritTest | undefined {
-  const exchange = /exchange '([^']*)'/.exec(textOf(error))?.[1]
+  const text = textOf(error)
+  const exchange = /exchange '([^']*)'/.exec(text)?.[1]
   if (exchange === undefined) return undefined
+  // Of a topic permission, which may allow other routing keys; it names the key before the exchange.
+  const topic = /to topic '(.*?)' in exchange/.exec(text)?.[1]
+  const what = topic === undefined ? 'its exchange' : `its exchange with the routing key "${topic}"`
   return {
     code: 'POSTHORN_PUBLISH_FAILED',
-    what: 'was refused: the user may not publish to its exchange. Grant the permission',
-    test: (pending) => pending.address.exchange === exchange,
+    what: `was refused: the user may not publish to ${what}. Grant the permission`,
+    test: ({ address }) => address.exchange === exchange && (topic === undefined || address.routingKey === topic),
     each: false,
   }
 }

@@ -34,6 +34,7 @@ export class PendingPublish implements DeadlineEntry {
   readonly #caller: Caller
   #message: WireMessage | undefined
   #writes = 0
+  #mustRoute = false
   #deadlines: Deadlines | undefined
   #onGone: ((pending: PendingPublish) => void) | undefined
   #stopListening: (() => void) | undefined
@@ -55,8 +56,13 @@ export class PendingPublish implements DeadlineEntry {
   }
 
   /** Rejects by the deadline or the signal, and calls `onGone` then. */
-  watch({ deadline, signal }: SendOptions, deadlines: Deadlines, onGone: (pending: PendingPublish) => void): void {
+  watch(
+    { deadline, signal, mustRoute }: SendOptions,
+    deadlines: Deadlines,
+    onGone: (pending: PendingPublish) => void,
+  ): void {
     this.at = deadline
+    this.#mustRoute = mustRoute === true
     this.#deadlines = deadlines
     this.#onGone = onGone
     deadlines.add(this)
@@ -87,8 +93,15 @@ export class PendingPublish implements DeadlineEntry {
     this.#writes -= 1
   }
 
+  /**
+   * The broker has the last write, or has returned it. A return says nothing about the writes before it, whose answers were
+   * lost: a queue that has gone meanwhile may have taken one of them. Copies are stored, or sent again.
+   */
   confirm(): void {
-    if (this.#settle()) this.#caller.resolve({ routed: !this.returned })
+    const isUncertain = this.returned && this.#writes > 1 && 'destination' in this.address.target
+    if (isUncertain && this.#mustRoute) {
+      this.fail({ code: 'POSTHORN_PUBLISH_UNROUTED', what: 'was written again, and nobody receives it any more' })
+    } else if (this.#settle()) this.#caller.resolve({ routed: isUncertain ? undefined : !this.returned })
   }
 
   fail(failure: Failure): void {

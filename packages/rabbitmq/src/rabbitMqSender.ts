@@ -58,7 +58,8 @@ export function createRabbitMqSender(parts: SenderParts): Sender {
       return write(parts, { address, message, options }, (caller) => ({
         reject: (error) => caller.reject(error),
         resolve(receipt) {
-          if (receipt.routed !== false) return caller.resolve(receipt)
+          // Also where it cannot be told: twice is better than not at all.
+          if (receipt.routed === true) return caller.resolve(receipt)
           void keep({ destination, message, options }).then(() => caller.resolve(receipt))
         },
       }))

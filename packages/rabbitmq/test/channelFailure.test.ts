@@ -7,10 +7,10 @@ import { message } from './broker.js'
 
 const map = createTopologyMap({})
 
-function written(destination: string, bytes = 1): PendingPublish {
+function written(destination: string, bytes = 1, type = 'a.v1'): PendingPublish {
   const caller = { resolve: () => {}, reject: () => {} }
   const pending = new PendingPublish(
-    map.addressOf({ destination }, 'a.v1'),
+    map.addressOf({ destination }, type),
     message({ body: Buffer.alloc(bytes) }),
     caller,
   )
@@ -59,6 +59,16 @@ describe('judging what a closed channel held', () => {
       return Promise.resolve(new Set<string>())
     })
     expect(verdict.innocents).toEqual([inFlight[1]])
+  })
+
+  it('blames only the routing keys that a topic permission forbids', async () => {
+    const inFlight = [written('orders'), written('orders', 1, 'secret.v1'), written('users', 1, 'secret.v1')]
+    const text =
+      "ACCESS_REFUSED - write access to topic 'secret.v1' in exchange 'orders' in vhost '/' refused for user 'u'"
+    const verdict = await judge(inFlight, closedWith(403, text), nothingMissing)
+    expect(culprits(verdict, inFlight)).toEqual([undefined, 'POSTHORN_PUBLISH_FAILED', undefined])
+    expect(verdict.culprits.get(inFlight[1] as PendingPublish)?.what).toContain('"secret.v1"')
+    expect(verdict.innocents).toEqual([inFlight[0], inFlight[2]])
   })
 
   it('blames the one that is larger than the broker takes', async () => {

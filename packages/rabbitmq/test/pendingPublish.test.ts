@@ -48,6 +48,23 @@ describe('a pending publish', () => {
     expect(await answer).toEqual({ routed: true })
   })
 
+  it('that is returned the second time may have been taken the first time', async () => {
+    const written = (mustRoute: boolean, target?: Target): Watched => {
+      const watched = publish(target)
+      watched.pending.watch({ deadline: Infinity, mustRoute }, createDeadlines(systemClock), () => {})
+      watched.pending.beginWrite()
+      watched.pending.beginWrite()
+      watched.pending.returned = true
+      watched.pending.confirm()
+      return watched
+    }
+    const refused = await failureOf(written(true).answer)
+    expect(refused).toMatchObject({ code: 'POSTHORN_PUBLISH_UNROUTED', outcome: 'unknown' })
+    expect(await written(false).answer).toEqual({ routed: undefined })
+    const copy = written(false, { dead: { destination: 'orders', group: 'billing' } })
+    expect(await copy.answer).toEqual({ routed: false })
+  })
+
   it.each([
     ['never written', (): void => {}, false, 'notSent'],
     ['written', (one: PendingPublish): void => one.beginWrite(), false, 'unknown'],

@@ -17,7 +17,7 @@ export interface PublishOptions extends MessageOptions {
 /** What is known of a message that the broker confirmed. */
 export interface PublishResult {
   readonly id: string
-  /** Whether a queue took it; undefined where the transport cannot tell. */
+  /** Whether a queue took it; undefined where the transport cannot tell, as Kafka, and RabbitMQ after a lost answer. */
   readonly routed: boolean | undefined
 }
 
