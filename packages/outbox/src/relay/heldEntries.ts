@@ -13,9 +13,10 @@ export class HeldPartition implements Lease {
   /** Rises when unsent entries are forgotten: what was asked for before may lack those in front. */
   generation = 0
   heldCount = 0
-  inFlightCount = 0
+  /** Sends, and failures that the store is being told of: until they end, those entries are held and come with no read. */
+  unsettledCount = 0
   readonly lanes: Map<string, KeyLane> = new Map()
-  /** The same partition under an older fence, whose sends are not settled: until then nothing is read, or order breaks. */
+  /** The same partition under an older fence, where something is not settled: until then nothing is read, or order breaks. */
   #before: HeldPartition | undefined
 
   constructor({ partition, fence }: Lease, validUntil: number, before: HeldPartition | undefined) {
@@ -30,9 +31,9 @@ export class HeldPartition implements Lease {
     return this.#unsettledBefore === undefined
   }
 
-  /** This, or the one before it, while sends are not settled. */
+  /** This, or the one before it, while something is not settled. */
   get unsettled(): HeldPartition | undefined {
-    return this.inFlightCount > 0 ? this : this.#unsettledBefore
+    return this.unsettledCount > 0 ? this : this.#unsettledBefore
   }
 
   get #unsettledBefore(): HeldPartition | undefined {

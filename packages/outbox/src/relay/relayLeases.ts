@@ -26,7 +26,7 @@ export class RelayLeases {
   readonly #world: RelayWorld
   readonly #events: LeaseEvents
   readonly #partitions = new Map<number, HeldPartition>()
-  /** Lost ones whose sends are not settled. */
+  /** Lost ones where something is not settled. */
   readonly #former = new Map<number, HeldPartition>()
   #view: LeaseView = { leases: [], share: 0, relays: 0, nextDueMs: undefined }
   #turn: Promise<unknown> = Promise.resolve()

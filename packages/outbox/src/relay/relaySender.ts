@@ -15,7 +15,7 @@ export interface SenderEvents {
   onReleased(entries: readonly HeldEntry[]): void
   /** There may be something to read, at once or after a while. */
   onMore(delayMs: number): void
-  /** A send of a partition that was lost is settled. */
+  /** A send of a partition that was lost is settled, or a failure told. */
   onLostSettled(): void
   /** A key waits for its destination. */
   onWaiting(): void
@@ -106,7 +106,7 @@ export class RelaySender {
   #send(held: HeldEntry): void {
     const { lane, entry } = held
     lane.inFlightCount += 1
-    lane.owner.inFlightCount += 1
+    lane.owner.unsettledCount += 1
     this.#inFlightCount += 1
     // Past the end of the lease nothing of ours reaches the broker: the next owner may be sending.
     const options: SendOptions = { deadline: lane.owner.validUntil, mustRoute: entry.mustRoute }
@@ -123,7 +123,7 @@ export class RelaySender {
   #settled(held: HeldEntry, receipt: Receipt | undefined, error: unknown): void {
     const { lane } = held
     lane.inFlightCount -= 1
-    lane.owner.inFlightCount -= 1
+    lane.owner.unsettledCount -= 1
     this.#inFlightCount -= 1
     if (lane.owner.isLost) {
       // Confirmed or not: the next owner sends it again, and only that one may remove it.
@@ -163,7 +163,12 @@ export class RelaySender {
     lane.failures += 1
     lane.add(held)
     this.#forgetUnsent(lane, isLeaving ? 0 : 1)
-    if (isLeaving) return
+    if (isLeaving) {
+      // Nothing is known of it any more: should the partition stay after all, the key is read like any other.
+      lane.failures = 0
+      this.#tidy(lane)
+      return
+    }
     this.#waiting.add(lane, 1 + fullJitter(lane.failures, outageBackoff))
     this.#events.onWaiting()
   }
@@ -171,11 +176,14 @@ export class RelaySender {
   async #report(held: HeldEntry, error: unknown): Promise<void> {
     const { lane } = held
     lane.failingCount += 1
+    lane.owner.unsettledCount += 1
     lane.close(0)
     const retryAfterMs = await this.#reports.own(held, error)
     lane.failingCount -= 1
+    lane.owner.unsettledCount -= 1
     if (lane.owner.isLost) {
       this.#release([held])
+      this.#events.onLostSettled()
     } else if (retryAfterMs === undefined) {
       // The store could not be told: it is sent, and fails, once more.
       this.#putBack(held)

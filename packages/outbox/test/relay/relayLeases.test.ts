@@ -1,7 +1,8 @@
 import type { Receipt } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
 import type { MemoryStore } from '../../src/index.js'
-import { createBench, entriesOf, entryOf } from './bench.js'
+import { partitionOf } from '../../src/index.js'
+import { confirmed, createBench, entriesOf, entryOf, refusal } from './bench.js'
 
 /** A store that can be cut off. */
 function severable(): { decorate: (store: MemoryStore) => MemoryStore; cut(isCut: boolean): void } {
@@ -141,4 +142,68 @@ describe('leases', () => {
     expect(transport.sent).toEqual(['a-1', 'a-1', 'a-2', 'a-3'])
     expect((await store.stats()).depth).toBe(0)
   })
+
+  it('that come back wait until the failures of before are told, so that nothing overtakes what failed', async () => {
+    let isDeaf = true
+    const { relay, transport, commit, clock, store } = createBench({
+      partitionCount: 1,
+      decorate: (inner) => ({ ...inner, fail: (...args) => (isDeaf ? new Promise(() => {}) : inner.fail(...args)) }),
+    })
+    transport.answer = () => Promise.reject(refusal('POSTHORN_PUBLISH_NO_DESTINATION'))
+    await commit(entriesOf('a', 3))
+    await relay.start()
+    await clock.advance(10)
+    isDeaf = false
+    transport.answer = confirmed
+    await store.leave(relay.health().relay)
+    await clock.advance(9_000)
+    expect(relay.health()).toMatchObject({ leases: 1, counts: { leasesLost: 1 } })
+    expect(transport.confirmed).toEqual([])
+    // The store is not waited for longer than a lease, and nothing but that end tells that there is something to read.
+    await clock.advance(1_100)
+    expect(transport.confirmed).toEqual(['a-1', 'a-2', 'a-3'])
+  })
+
+  it.each([
+    ['what it had under way was lost', 'POSTHORN_PUBLISH_CONNECTION_LOST'],
+    ['its failure could not be told', 'POSTHORN_PUBLISH_TOO_LARGE'],
+  ] as const)('that stay after all leave no key behind: %s while they drained', async (_, code) => {
+    const { relay, transport, commit, clock, another } = createBench({
+      partitionCount: 2,
+      decorate: (inner) => ({ ...inner, fail: () => Promise.reject(new Error('no')) }),
+    })
+    // One partition has the least under way, so that it goes; a second key keeps it from going.
+    const [first, second] = keysOfPartition(0, 2)
+    const others = keysOfPartition(1, 3)
+    const pending = new Map<string, { resolve(receipt: Receipt): void; reject(error: unknown): void }>()
+    transport.answer = ({ message }) =>
+      new Promise<Receipt>((resolve, reject) => pending.set(message.id, { resolve, reject }))
+    await commit([first, second, ...others].map((key) => entryOf(key, 1)))
+    await relay.start()
+    await clock.advance(10)
+    expect(pending.size).toBe(5)
+    const other = another()
+    await other.relay.start()
+    await clock.advance(4_000)
+    pending.get(`${first}-1`)?.reject(refusal(code))
+    await clock.advance(100)
+    const leaving = other.relay.stop()
+    await clock.advance(4_000)
+    await leaving
+    transport.answer = confirmed
+    for (const one of pending.values()) one.resolve({ routed: true })
+    await commit([entryOf(first, 2), entryOf(second, 2)])
+    await clock.advance(4_000)
+    expect(relay.health()).toMatchObject({ leases: 2, counts: { leasesLost: 0 } })
+    expect(transport.confirmed.filter((id) => id.startsWith(`${first}-`))).toEqual([`${first}-1`, `${first}-2`])
+    expect(relay.health()).toMatchObject({ held: 0, counts: { removed: 7 } })
+  })
 })
+
+/** Keys of one of two partitions. */
+function keysOfPartition(partition: number, count: 2): [string, string]
+function keysOfPartition(partition: number, count: number): string[]
+function keysOfPartition(partition: number, count: number): string[] {
+  const all = Array.from({ length: 100 }, (_, n) => `key${n}`)
+  return all.filter((key) => partitionOf(key, 2) === partition).slice(0, count)
+}

@@ -1,6 +1,7 @@
 import { OutboxError } from '@posthorn/core'
 import type { MemoryStore, RelayStore } from '../../../src/index.js'
-import type { Faults } from './process.js'
+import { wayMs } from './faults.js'
+import type { Faults } from './faults.js'
 import type { SimClock } from './simClock.js'
 
 /** Where a process's calls go through. */
@@ -17,9 +18,9 @@ export function faultyStore(store: MemoryStore, { clock, random, faults, run }: 
   async function call<Value>(work: () => Promise<Value>): Promise<Value> {
     const fate = random()
     const chance = faults().store
-    await clock.after(random() * 10)
+    await clock.after(wayMs(faults(), random))
     const result = fate < chance / 2 ? { error: unavailable() } : await settled(work())
-    await clock.after(random() * 10)
+    await clock.after(wayMs(faults(), random))
     return new Promise((resolve, reject) => {
       run(() => {
         if ('error' in result) reject(result.error)

@@ -3,16 +3,9 @@ import { createRelay } from '../../../src/index.js'
 import type { MemoryStore, Relay } from '../../../src/index.js'
 import type { SimBroker } from './simBroker.js'
 import type { SimClock } from './simClock.js'
+import type { Faults } from './faults.js'
 import { faultyStore } from './faultyStore.js'
 import { silentLogger } from '@posthorn/core'
-
-/** What can go wrong, as chances. */
-export interface Faults {
-  /** A call of the store that is not done, or whose answer is lost. */
-  readonly store: number
-  /** A send that does not arrive, or whose confirmation is lost. */
-  readonly send: number
-}
 
 /** One process with a relay. It may stand still, and it may die, at any moment between two steps. */
 export class SimProcess {

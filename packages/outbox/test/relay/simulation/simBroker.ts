@@ -2,6 +2,7 @@ import { PublishError } from '@posthorn/core'
 import type { Receipt, Transport } from '@posthorn/core/adapter'
 import { createMemory } from '@posthorn/memory'
 import type { Line } from './faultyStore.js'
+import { wayMs } from './faults.js'
 import type { SimClock } from './simClock.js'
 
 /** Where messages arrive, in the order of their arrival. */
@@ -20,9 +21,9 @@ export class SimBroker {
     const send = async (id: string, deadline: number): Promise<Receipt> => {
       const fate = random()
       const chance = faults().send
-      await clock.after(random() * 8)
+      await clock.after(wayMs(faults(), random))
       const outcome = fate < chance / 2 ? lost('POSTHORN_PUBLISH_CONNECTION_LOST') : this.#take(id, deadline)
-      await clock.after(random() * 8)
+      await clock.after(wayMs(faults(), random))
       return new Promise((resolve, reject) => {
         run(() => {
           if (outcome !== undefined) reject(outcome)

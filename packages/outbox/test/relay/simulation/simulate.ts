@@ -1,7 +1,7 @@
 import { createMemoryStore } from '../../../src/index.js'
 import type { MemoryStore } from '../../../src/index.js'
 import { SimProcess } from './process.js'
-import type { Faults } from './process.js'
+import type { Faults } from './faults.js'
 import { SimBroker } from './simBroker.js'
 import { seededRandom } from '../../../../../test/seededRandom.js'
 import { SimClock } from './simClock.js'
@@ -14,23 +14,40 @@ export interface SimulationOptions {
   readonly decorate?: (store: MemoryStore) => MemoryStore
 }
 
-const quiet: Faults = { store: 0, send: 0 }
+const quiet: Faults = { store: 0, send: 0, slow: 0 }
 const writingMs = 6_000
 
-/** Runs one history and lists what was promised and not kept. */
-export async function simulate(seed: number, options: SimulationOptions): Promise<string[]> {
-  const random = seededRandom(seed)
+/** What happened, and what of it was against the promises. */
+export interface History {
+  readonly problems: readonly string[]
+  /** Ids in the order in which they arrived. */
+  readonly arrivals: readonly string[]
+}
+
+/** Runs one history, the same for the same seed. */
+export async function simulate(seed: number, options: SimulationOptions): Promise<History> {
+  // The jitter of waits, without which no history would be like another.
+  const { random } = Math
+  Math.random = seededRandom(seed + 1_000_000)
+  try {
+    return await run(seededRandom(seed), options)
+  } finally {
+    Math.random = random
+  }
+}
+
+async function run(random: () => number, options: SimulationOptions): Promise<History> {
   const clock = new SimClock()
   const store = createMemoryStore({ clock, partitionCount: 4 })
   const broker = new SimBroker(clock)
   const writers = new Writers(clock, store, broker, random)
-  let faults = options.hasFaults ? { store: random() * 0.2, send: random() * 0.2 } : quiet
+  let faults = options.hasFaults ? { store: random() * 0.2, send: random() * 0.2, slow: random() * 0.05 } : quiet
   const processes: SimProcess[] = []
   const skipped = new Set<string>()
   const problems: string[] = []
   let isOver = false
 
-  function add(): void {
+  function add(): SimProcess {
     const process = new SimProcess({
       clock,
       store,
@@ -42,6 +59,14 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
     })
     processes.push(process)
     process.start()
+    return process
+  }
+
+  /** Comes and goes before the others have made room for it, and so calls off what they were about to give back. */
+  async function visit(): Promise<void> {
+    const visitor = add()
+    await clock.after(random() * 1_000)
+    await visitor.stop()
   }
 
   const alive = (): SimProcess[] => processes.filter(({ isDead }) => !isDead)
@@ -59,7 +84,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
       const [victim] = alive().sort(() => random() - 0.5)
       const fate = random()
       if (isOver) return
-      if (alive().length < 3 && fate < 0.5) add()
+      if (alive().length < 3 && fate < 0.35) add()
+      else if (alive().length < 3 && fate < 0.5) void visit()
       else if (victim === undefined) continue
       else if (fate < 0.65) void victim.stop()
       else if (options.hasFaults && fate < 0.8) victim.die()
@@ -89,9 +115,9 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   await clock.runUntil(writingMs)
   isOver = true
   faults = quiet
-  // Whatever happened, one relay that works must be enough.
+  // Whatever happened, those that are left must be enough: another would move partitions, and with them what is stuck.
   await clock.runUntil(writingMs + 6_000)
-  add()
+  if (alive().length === 0) add()
   let depth = -1
   const isEmpty = async (): Promise<void> => {
     for (;;) {
@@ -102,7 +128,8 @@ export async function simulate(seed: number, options: SimulationOptions): Promis
   void isEmpty()
   await clock.runUntil(writingMs + 120_000, () => depth === 0)
   if (depth !== 0) problems.push(`${depth} entries are left`)
-  return [...problems, ...verdict({ writers, broker, skipped, hasFaults: options.hasFaults })]
+  problems.push(...verdict({ writers, broker, skipped, hasFaults: options.hasFaults }))
+  return { problems, arrivals: broker.arrivals.map(({ id }) => id) }
 }
 
 interface Evidence {
