@@ -27,6 +27,7 @@ const {
   declaring,
   failedMessages,
   faults,
+  lostDeliveries,
   intake,
   operating,
   orderUnderCuts,
@@ -53,6 +54,18 @@ export const consumingRequirements: readonly Requirement[] = [
           consuming('forgets what is completed and delivers again what is released'),
           promises(
             'settling: settling twice, and settling after the transport is closed, does nothing and never throws',
+          ),
+        ],
+      },
+      {
+        must: 'What a lost channel took along leaves the process: it is neither begun nor put aside, and its handlers are told.',
+        tests: [
+          lostDeliveries(
+            'leaves the process, however often and however slow handlers are%s: nothing is handled or put aside for it',
+          ),
+          lostDeliveries('is not what a stop waits for: its handlers end unaborted, and their messages are done'),
+          promises(
+            'redelivery: a delivery that is unsettled when its transport is closed is told that it is lost, and not before',
           ),
         ],
       },

@@ -52,6 +52,7 @@ export const suites = {
   eventLoop: core('eventLoopWatch', 'watching the event loop'),
   crashes: rabbitMq('crashes.int.test', 'a consumer that is killed'),
   faults: rabbitMq('faults.int.test', 'a RabbitMQ that fails'),
+  lostDeliveries: rabbitMq('lostDeliveries.int.test', 'what a lost connection to RabbitMQ took along'),
   restarts: rabbitMq('restarts.fault.test', 'a RabbitMQ that is restarted'),
   operating: rabbitMq('operating.fault.test', 'what an operator of RabbitMQ sees of us'),
   cluster: rabbitMq('cluster.fault.test', 'a cluster of three that loses the node which leads the queue'),

@@ -1,15 +1,15 @@
 import type { Clock } from './clock.js'
 
-/** Resolves after `delayMs`, or as soon as the signal fires; never rejects. */
-export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
+/** Resolves after `delayMs`, or as soon as one of the signals fires; never rejects. */
+export function pause(clock: Clock, delayMs: number, ...signals: readonly AbortSignal[]): Promise<void> {
+  if (signals.some(({ aborted }) => aborted)) return Promise.resolve()
   return new Promise((resolve) => {
     const timer = clock.schedule(delayMs, end)
     function end(): void {
       timer.cancel()
-      signal.removeEventListener('abort', end)
+      for (const signal of signals) signal.removeEventListener('abort', end)
       resolve()
     }
-    signal.addEventListener('abort', end, { once: true })
+    for (const signal of signals) signal.addEventListener('abort', end, { once: true })
   })
 }

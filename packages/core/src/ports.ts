@@ -104,8 +104,9 @@ export interface Delivery {
   /** How often the broker delivered the message before without an answer (crashes); undefined where nobody counts. */
   readonly brokerRedeliveries?: number
   /**
-   * Fires when the broker has taken the message away while it was unsettled: it is delivered again, to whoever has its
-   * partition now, and settling it here does nothing. Deliveries that are lost together share one.
+   * Fires when the broker has taken the message away while it was unsettled: with its connection, its partition, or the
+   * close of its transport. It is delivered again, to whoever is its consumer now, and settling it here does nothing.
+   * Deliveries that are lost together share one; once all that were handed over are settled it may fire as well.
    */
   readonly lost?: AbortSignal
   /** The same as `address`, for programs, where the broker knows more than a name. */

@@ -27,4 +27,16 @@ describe('a pause', () => {
     expect(clock.pending).toBe(0)
     expect(clock.monotonic()).toBe(0)
   })
+
+  it('is over with the first of several signals, and leaves nothing on the others', async () => {
+    const clock = createVirtualClock()
+    const [one, other] = [new AbortController(), new AbortController()]
+    const removed = vi.spyOn(one.signal, 'removeEventListener')
+    const paused = pause(clock, 100, one.signal, other.signal)
+    other.abort()
+    await paused
+    await pause(clock, 100, one.signal, other.signal)
+    expect(removed).toHaveBeenCalledTimes(1)
+    expect([clock.pending, clock.monotonic()]).toEqual([0, 0])
+  })
 })

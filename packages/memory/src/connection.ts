@@ -181,10 +181,12 @@ export class Connection implements Client {
     return Promise.resolve()
   }
 
-  /** All members leave, then all that they hold goes back: nothing goes from one of them to the other. */
+  /** All members leave, then all that they hold goes back: nothing goes from one of them to the other. Then they are told. */
   #dismiss(counted: boolean): void {
     for (const [member, queue] of this.#members) if (!member.left) queue.leave(member)
     for (const [member, queue] of this.#members) queue.giveBack(member, counted)
+    const members = [...this.#members.keys()]
     this.#members.clear()
+    for (const member of members) member.lose()
   }
 }

@@ -21,6 +21,7 @@ export class Member {
   readonly onDeliveries: OnDeliveries
   readonly #maxInFlight: number
   readonly #maxInFlightBytes: number
+  readonly #lost = new AbortController()
   /** The lanes that it takes from: all in a queue without order, its own ones otherwise. */
   lanes: readonly Lane[] = []
   /** Where in `lanes` it took the last one: lanes take turns. */
@@ -36,6 +37,11 @@ export class Member {
     this.onDeliveries = onDeliveries
     this.#maxInFlight = subscription.maxInFlight
     this.#maxInFlightBytes = subscription.maxInFlightBytes
+  }
+
+  /** Fires when what it holds was given back without it. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
   }
 
   get unsettled(): number {
@@ -60,6 +66,11 @@ export class Member {
       last.slot = stored.slot
     }
     this.#heldBytes -= stored.bytes
+  }
+
+  /** Its connection is gone. */
+  lose(): void {
+    this.#lost.abort()
   }
 
   /** Forgets all and returns them, in the order of their places, in which giving back is cheapest. */

@@ -191,6 +191,7 @@ export class Queue {
       address: this.name,
       id: stored.id,
       brokerRedeliveries: stored.redeliveries,
+      lost: member.lost,
       complete: () => {
         if (stored.ticket === ticket) this.#complete(stored, member)
       },

@@ -48,7 +48,7 @@ const lingerMs = 50
 
 /**
  * One consumer on one channel: opening → consuming → (stopping) → ended. Everything that it delivered belongs to it:
- * once it has ended, settling a delivery does nothing, since a late ack would cost the next channel.
+ * once it has ended, its deliveries are told, and settling one does nothing, since a late ack would cost the next channel.
  */
 export class ConsumerSession {
   readonly #channel: Channel
@@ -57,7 +57,8 @@ export class ConsumerSession {
   readonly #logger: Logger
   readonly #acks: CoalescedAcks
   readonly #handOver: HandOver
-  readonly #settler: Settler = { settle: (delivery, how) => this.#settle(delivery, how) }
+  readonly #lost = new AbortController()
+  readonly #settler: Settler = { lost: this.#lost.signal, settle: (delivery, how) => this.#settle(delivery, how) }
   #consumerTag: string | undefined
   #prefetch: number
   #isWatching: boolean
@@ -270,6 +271,8 @@ export class ConsumerSession {
     // It may be closed already; if not, unsettled deliveries go back with it.
     const close = (): Promise<void> => this.#channel.close().catch(() => {})
     this.#closing = closeAfterMs === 0 ? close() : rest(closeAfterMs).then(close)
+    // After a stop all were settled before; without one the queue delivers what was not to the next consumer.
+    this.#lost.abort()
     if (this.#consumerTag === undefined) return
     if (this.#isStopped) void this.#closing.then(() => this.#parts.onEnded(reason, planned))
     else this.#parts.onEnded(reason, planned)

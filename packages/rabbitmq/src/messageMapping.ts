@@ -33,6 +33,8 @@ export function headerBytesOf(headers: Readonly<Record<string, string>>): number
 
 /** Who settles a delivery on its channel. */
 export interface Settler {
+  /** Shared by all deliveries of the channel. */
+  readonly lost: AbortSignal
   /** Called at most once for a delivery. */
   settle(delivery: ReceivedDelivery, how: 'complete' | 'release'): void
 }
@@ -52,7 +54,8 @@ export class ReceivedDelivery implements Delivery {
   declare readonly id?: string
   readonly deliveryTag: number
   readonly bytes: number
-  #settler: Settler | undefined
+  readonly #settler: Settler
+  #isSettled = false
 
   constructor(message: IncomingMessage, address: string, settler: Settler) {
     const { content, contentType, messageId } = message
@@ -72,6 +75,10 @@ export class ReceivedDelivery implements Delivery {
     return { name: this.address, deliveryTag: this.deliveryTag }
   }
 
+  get lost(): AbortSignal {
+    return this.#settler.lost
+  }
+
   complete(): void {
     this.#settle('complete')
   }
@@ -82,9 +89,9 @@ export class ReceivedDelivery implements Delivery {
   }
 
   #settle(how: 'complete' | 'release'): void {
-    const settler = this.#settler
-    this.#settler = undefined
-    settler?.settle(this, how)
+    if (this.#isSettled) return
+    this.#isSettled = true
+    this.#settler.settle(this, how)
   }
 }
 

@@ -102,6 +102,7 @@ describe('a RabbitMQ that fails', () => {
     const stale = await inbox.next()
     await broker.control.ctl('close_all_connections', 'bye')
     const again = await inbox.next()
+    expect([stale.lost?.aborted, again.lost?.aborted]).toEqual([true, false])
     stale.complete()
     stale.release()
     expect(again.id).toBe(sent.id)

@@ -3,6 +3,7 @@ import type { ConsumeMessage } from 'amqplib'
 import { describe, expect, it } from 'vitest'
 import { incomingOf } from '../src/deliveryReader.js'
 import { ReceivedDelivery, contentOf, headerBytesOf, publishOptionsOf } from '../src/messageMapping.js'
+import type { Settler } from '../src/messageMapping.js'
 import { message } from './broker.js'
 
 function received(properties: object, content: Buffer = Buffer.from('x')): ConsumeMessage {
@@ -10,7 +11,7 @@ function received(properties: object, content: Buffer = Buffer.from('x')): Consu
 }
 
 const readOf = (one: ConsumeMessage): Delivery =>
-  new ReceivedDelivery(incomingOf(one), 'orders.billing', { settle() {} })
+  new ReceivedDelivery(incomingOf(one), 'orders.billing', { lost: new AbortController().signal, settle() {} })
 
 describe('mapping to RabbitMQ', () => {
   it('makes every message persistent and mandatory, with its headers as they are', () => {
@@ -91,6 +92,20 @@ describe('mapping from RabbitMQ', () => {
     ['many', 0],
   ])('reads the delivery count %j as %d', (count, redeliveries) => {
     expect(readOf(received({ headers: { 'x-delivery-count': count } })).brokerRedeliveries).toBe(redeliveries)
+  })
+
+  it('is lost with its channel, as all that came on it, settled or not', () => {
+    const channel = new AbortController()
+    const settlements: string[] = []
+    const settler: Settler = { lost: channel.signal, settle: (_, how) => settlements.push(how) }
+    const [done, open] = [1, 2].map(() => new ReceivedDelivery(incomingOf(received({})), 'orders.billing', settler))
+    done!.complete()
+    done!.release()
+    expect([done!.lost.aborted, open!.lost]).toEqual([false, done!.lost])
+    channel.abort()
+    expect([done!.lost.aborted, open!.lost.aborted]).toEqual([true, true])
+    open!.release()
+    expect(settlements).toEqual(['complete', 'release'])
   })
 
   it('takes whatever any client wrote: no headers, no id, no content type', () => {

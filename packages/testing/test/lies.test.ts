@@ -27,6 +27,7 @@ const noticedBy: Readonly<Record<Lie, string>> = {
   orderIgnored: 'orderAcrossServices',
   unboundedInFlight: 'boundedCount',
   inventedCrashes: 'crashCounting',
+  silentLoss: 'redelivery',
   mergedGroups: 'groups',
   splitGroup: 'competingServices',
   deafStop: 'settling',

@@ -4,7 +4,7 @@ import { HandlerTimeoutError } from '../errors.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import type { BatchItem } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
-import { dataOf } from './inFlight.js'
+import { dataOf, isLost } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
 import { messageFacts } from './messageFacts.js'
 import type { Outcome } from './outcome.js'
@@ -158,7 +158,7 @@ export function createCallRunner(options: CallRunnerOptions): CallRunner {
     },
     abortLost(reason) {
       for (const call of calls.snapshot()) {
-        if (call.sources.every(({ delivery }) => delivery.lost?.aborted === true)) call.abort(reason)
+        if (call.sources.every(isLost)) call.abort(reason)
       }
     },
     get running() {

@@ -3,8 +3,8 @@ export interface Fifo<T> {
   push(value: T): void
   unshift(value: T): void
   shift(): T | undefined
-  /** Empties the queue and gives what was in it, in order. */
-  drain(): T[]
+  /** Takes out what is wanted, everything if nobody says, and gives it in order; the rest keeps its own. */
+  drain(isWanted?: (value: T) => boolean): T[]
   readonly size: number
 }
 
@@ -26,12 +26,12 @@ export function createFifo<T>(): Fifo<T> {
       }
       return value
     },
-    drain() {
+    drain(isWanted) {
       const all = [...front.reverse(), ...(items.slice(head) as T[])]
       front = []
-      items = []
+      items = isWanted === undefined ? [] : all.filter((value) => !isWanted(value))
       head = 0
-      return all
+      return isWanted === undefined ? all : all.filter(isWanted)
     },
     get size() {
       return front.length + items.length - head

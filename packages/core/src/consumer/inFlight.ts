@@ -30,6 +30,14 @@ export interface InFlight {
   settled: boolean
 }
 
+/** Which of those that wait. */
+export type Which = (item: InFlight) => boolean
+
+/** The broker has taken the message away: somebody else has it, or gets it. */
+export function isLost({ delivery }: InFlight): boolean {
+  return delivery.lost?.aborted === true
+}
+
 /** What handlers get as data: null is data, and base64 that no codec knows stays as it is. */
 export function dataOf(envelope: Envelope): unknown {
   return 'data' in envelope ? envelope.data : envelope.data_base64

@@ -1,6 +1,6 @@
 import { createFifo } from './fifo.js'
 import type { Fifo } from './fifo.js'
-import type { InFlight } from './inFlight.js'
+import type { InFlight, Which } from './inFlight.js'
 
 /**
  * Lets one message of a key through at a time, in the order of arrival; messages without a key, and all of a consumer
@@ -11,8 +11,8 @@ export interface Lanes {
   enter(item: InFlight): boolean
   /** The item is settled: gives the next of its lane. */
   leave(item: InFlight): InFlight | undefined
-  /** Takes out everything that still waits. */
-  drain(): InFlight[]
+  /** Takes out what still waits, or what is wanted of it: it stands in no lane any more. */
+  drain(isWanted?: Which): InFlight[]
   readonly waiting: number
 }
 
@@ -40,14 +40,11 @@ export function createLanes(): Lanes {
       else waiting -= 1
       return next
     },
-    drain() {
-      const all: InFlight[] = []
-      for (const [key, queue] of lanes) {
-        if (queue === null) continue
-        all.push(...queue.drain())
-        lanes.set(key, null)
-      }
-      waiting = 0
+    drain(isWanted) {
+      const all = [...lanes.values()].flatMap((queue) => queue?.drain(isWanted) ?? [])
+      // The lane is its head's: whoever only waited in it must not free it.
+      for (const item of all) item.laneKey = undefined
+      waiting -= all.length
       return all
     },
     get waiting() {

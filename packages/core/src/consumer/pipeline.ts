@@ -10,7 +10,8 @@ import { createCallRunner } from './callRunner.js'
 import type { CallResult } from './callRunner.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import type { HandlerEntry, HandlerTable } from './handlerTable.js'
-import type { InFlight } from './inFlight.js'
+import { isLost } from './inFlight.js'
+import type { InFlight, Which } from './inFlight.js'
 import { createIntake } from './intake.js'
 import { createLanes } from './lanes.js'
 import { messageFacts } from './messageFacts.js'
@@ -134,7 +135,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   const freeSingleSlot = (): void => scheduler.freeSlot()
 
-  /** Handlers that work on what is lost should end: somebody else gets the message. What waits is let go in its turn. */
+  /** Somebody else gets what is lost: it is not begun any more, and handlers that work on it should end. */
   function watchLost(lost: AbortSignal): void {
     // Neighbours share one: looking it up for each would cost more than the rest of this.
     if (lost === lastWatched) return
@@ -145,7 +146,13 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       code: 'POSTHORN_SETTLEMENT',
       message: 'The broker has taken the message away from this consumer, and delivers it again',
     })
-    lost.addEventListener('abort', () => runner.abortLost(reason), { once: true })
+    setMaxListeners(0, lost) // Copies that the broker does not take listen as well.
+    const onLost = (): void => {
+      // At once, or a broker that delivers anew would add a window with each loss while handlers are slow.
+      releaseAll(takeWaiting(isLost))
+      runner.abortLost(reason)
+    }
+    lost.addEventListener('abort', onLost, { once: true })
   }
 
   function takeOne(destination: string, delivery: Delivery, now: number): void {
@@ -279,6 +286,11 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     return inFlight.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve))
   }
 
+  /** Takes out what no handler has; lanes first: settling the head of one would otherwise start the next. */
+  function takeWaiting(isWanted?: Which): InFlight[] {
+    return [...lanes.drain(isWanted), ...scheduler.drain(isWanted), ...route.drain(isWanted)]
+  }
+
   function releaseAll(items: Iterable<InFlight>): void {
     for (const item of items) settlement.settle(item, { kind: 'release' })
   }
@@ -302,9 +314,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     drain() {
       draining = true
       watch.stop()
-      // Lanes first: settling the head of one would otherwise start the next.
-      const waiting = [...lanes.drain(), ...scheduler.drain()]
-      releaseAll([...waiting, ...route.drain()])
+      releaseAll(takeWaiting())
     },
     async finish(deadline) {
       const leftMs = Math.max(0, deadline - clock.monotonic())
@@ -344,10 +354,6 @@ type ItemResult =
 
 function settledOf({ handled, retried, forwarded, deadLettered, skipped, discarded, released }: SettledCounts): number {
   return handled + retried + forwarded + deadLettered + skipped + discarded + released
-}
-
-function isLost({ delivery }: InFlight): boolean {
-  return delivery.lost?.aborted === true
 }
 
 function resultOf(result: CallResult, index: number): ItemResult {

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import type { ResolvedConsumerOptions } from './consumerOptions.js'
 import type { DeadLetterReason } from './copyHeaders.js'
 import { expiryMs } from './expiry.js'
-import type { InFlight } from './inFlight.js'
+import type { InFlight, Which } from './inFlight.js'
 import type { ReasonCounts } from './reasonCounts.js'
 import type { Settlement } from './settlement.js'
 
@@ -23,8 +23,8 @@ export interface RetryRoute {
   failed(item: InFlight, failure: Failure): boolean
   /** A message whose time has not come. */
   wait(item: InFlight, until: { readonly remainingMs: number; readonly notBeforeMs: number }): void
-  /** Takes out what waits in the process. */
-  drain(): InFlight[]
+  /** Takes out what waits in the process, or what is wanted of it. */
+  drain(isWanted?: Which): InFlight[]
   readonly held: number
 }
 
@@ -114,14 +114,14 @@ export function createRetryRoute(routeOptions: RetryRouteOptions): RetryRoute {
       }
       settlement.settle(item, { kind: 'forward', rungMs })
     },
-    drain() {
-      const items = [...held.keys()]
-      for (const [item, freeSlot] of held) {
+    drain(isWanted = () => true) {
+      const taken = [...held].filter(([item]) => isWanted(item))
+      for (const [item] of taken) {
         item.timer?.cancel()
-        freeSlot?.()
+        held.delete(item)
       }
-      held.clear()
-      return items
+      for (const [, freeSlot] of taken) freeSlot?.()
+      return taken.map(([item]) => item)
     },
     get held() {
       return held.size

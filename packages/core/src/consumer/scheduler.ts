@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../clock.js'
 import { createFifo } from './fifo.js'
 import type { HandlerEntry } from './handlerTable.js'
-import type { InFlight } from './inFlight.js'
+import type { InFlight, Which } from './inFlight.js'
 
 /** Decides when a handler is called, and with how many items. */
 export interface Scheduler {
@@ -11,8 +11,8 @@ export interface Scheduler {
   freeSlot(): void
   pause(): void
   resume(): void
-  /** Takes out everything that was not started. */
-  drain(): InFlight[]
+  /** Takes out what was not started, or what is wanted of it. */
+  drain(isWanted?: Which): InFlight[]
   readonly running: number
   readonly waiting: number
 }
@@ -112,15 +112,29 @@ export function createScheduler({ concurrency, clock, admit, run }: SchedulerOpt
       paused = false
       pump()
     },
-    drain() {
-      const items = queue.drain().flatMap((next) => ('items' in next ? next.items : [next]))
-      for (const [entry, open] of batches) {
-        open.timer.cancel()
-        batches.delete(entry)
-        items.push(...open.items)
+    drain(isWanted = () => true) {
+      const taken: InFlight[] = []
+      const isKept = (item: InFlight): boolean => {
+        if (!isWanted(item)) return true
+        taken.push(item)
+        return false
       }
-      collecting = 0
-      return items
+      for (const next of queue.drain()) {
+        const items = 'items' in next ? next.items.filter(isKept) : undefined
+        if (items === undefined ? isKept(next as InFlight) : items.length > 0) {
+          queue.push(items === undefined ? next : { ...(next as Batch), items })
+        }
+      }
+      for (const [entry, { items, timer }] of batches) {
+        const kept = items.filter(isKept)
+        collecting -= items.length - kept.length
+        if (kept.length > 0) batches.set(entry, { items: kept, timer })
+        else {
+          timer.cancel()
+          batches.delete(entry)
+        }
+      }
+      return taken
     },
     get running() {
       return running

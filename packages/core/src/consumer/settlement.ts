@@ -6,6 +6,7 @@ import type { Target, WireMessage } from '../ports.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
 import { deadLetterHeaders, forwardHeaders, retryHeaders } from './copyHeaders.js'
 import type { DeadLetterReason, FailureFacts } from './copyHeaders.js'
+import { isLost } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
 import { messageFacts } from './messageFacts.js'
 import type { ReasonCounts, SkipReason } from './reasonCounts.js'
@@ -75,7 +76,8 @@ export interface SettlementOptions {
 export interface Settlement {
   /**
    * Carries a decision out. A copy is sent and confirmed before the original is completed; while the broker does not
-   * take it, the original stays and the copy is tried again with backoff. An item that is settled already stays so.
+   * take it, the original stays and the copy is tried again with backoff, unless the broker takes the original away
+   * meanwhile: whoever has it then makes its copy. An item that is settled already stays so.
    */
   settle(item: InFlight, decision: Decision): void
 }
@@ -106,8 +108,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
     options.onSettled(item)
   }
 
-  /** Resolves when the broker has the copy; false when the consumer stopped first. */
+  /** Resolves when the broker has the copy; false when the consumer stopped first, or the original was lost. */
   async function move(item: InFlight, target: Target, message: WireMessage): Promise<boolean> {
+    const { lost } = item.delivery
+    const givingUp = lost === undefined ? [stopping] : [stopping, lost]
     let failures = 0
     try {
       for (;;) {
@@ -118,12 +122,12 @@ export function createSettlement(options: SettlementOptions): Settlement {
           if (receipt.routed !== false) return true
           throw unroutedCopy(target)
         } catch (error) {
-          if (stopping.aborted) return false
+          if (stopping.aborted || isLost(item)) return false
           failures += 1
           if (failures === 1) counts.stuck += 1
           noteStuck(item, target, { error, failures })
-          await pause(clock, fullJitter(failures, backoff), stopping)
-          if (stopping.aborted) return false
+          await pause(clock, fullJitter(failures, backoff), ...givingUp)
+          if (stopping.aborted || isLost(item)) return false
         }
       }
     } finally {

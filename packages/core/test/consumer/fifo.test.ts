@@ -31,6 +31,18 @@ it('behaves as an array does, whatever is pushed, unshifted, shifted and drained
   }
 })
 
+it('gives what is wanted, and keeps the rest in its order, at both ends', () => {
+  const fifo = createFifo<number>()
+  for (let value = 0; value < 10; value += 1) fifo.push(value)
+  fifo.shift()
+  fifo.unshift(-1)
+  fifo.unshift(-2)
+  expect(fifo.drain((value) => value % 2 === 0)).toEqual([-2, 2, 4, 6, 8])
+  fifo.unshift(-3)
+  expect(fifo.size).toBe(7)
+  expect(fifo.drain()).toEqual([-3, -1, 1, 3, 5, 7, 9])
+})
+
 it('compacts itself without losing or repeating anything, with both ends in use', () => {
   const fifo = createFifo<number>()
   for (let value = 0; value < 5_000; value += 1) fifo.push(value)

@@ -71,3 +71,16 @@ it('drains each lane in order, and leaves those taken that were', () => {
   expect(lanes.enter(later)).toBe(false)
   expect(lanes.leave(first)).toBe(later)
 })
+
+it('takes out what is wanted: what leaves so frees no lane, and the others keep their turn', () => {
+  const lanes = createLanes()
+  const first = itemOf('a1', { laneKey: 'a' })
+  lanes.enter(first)
+  const [second, third] = [itemOf('a2', { laneKey: 'a' }), itemOf('a3', { laneKey: 'a' })]
+  for (const item of [second, third]) lanes.enter(item)
+  expect(lanes.drain((item) => item === second)).toEqual([second])
+  expect(lanes.waiting).toBe(1)
+  expect(lanes.leave(second)).toBeUndefined()
+  expect(lanes.enter(itemOf('a4', { laneKey: 'a' }))).toBe(false)
+  expect(lanes.leave(first)).toBe(third)
+})

@@ -20,6 +20,20 @@ export const redelivery: PromiseDefinition = promise('redelivery', [
     },
   },
   {
+    title: 'a delivery that is unsettled when its transport is closed is told that it is lost, and not before',
+    async run(bench) {
+      const { subscribe, target } = subscriptionFor(bench)
+      const { transport, running, deliveries } = await subscribe()
+      for (const id of ['1', '2']) await transport.send(target, wireMessage(id), bench.soon())
+      const [done, held] = await deliveries.waitForCount(2)
+      done?.complete()
+      await running.stop(bench.soon().deadline)
+      assert.equal(held?.lost?.aborted, false)
+      await transport.close(bench.soon().deadline)
+      assert.equal(held.lost.aborted, true)
+    },
+  },
+  {
     title: 'a delivery that is released comes again, one that is completed does not',
     async run(bench) {
       const { subscribe, target } = subscriptionFor(bench)

@@ -16,6 +16,7 @@ export type DeliveryLie =
   | 'orderIgnored'
   | 'unboundedInFlight'
   | 'inventedCrashes'
+  | 'silentLoss'
 
 /** Lies about what was delivered and settled. */
 export const deliveryLies: Readonly<Record<DeliveryLie, Tell>> = {
@@ -52,6 +53,9 @@ export const deliveryLies: Readonly<Record<DeliveryLie, Tell>> = {
   /** Counts every delivery as one after a crash. */
   inventedCrashes: (inner, occasion) =>
     withDeliveries(inner, occasion, (delivery) => [decorateDelivery(delivery, { brokerRedeliveries: 3 })]),
+  /** Does not say that a delivery was lost. */
+  silentLoss: (inner, occasion) =>
+    withDeliveries(inner, occasion, (delivery) => [decorateDelivery(delivery, { lost: new AbortController().signal })]),
 }
 
 function settledOnce(delivery: Delivery): Delivery {
