@@ -15,8 +15,12 @@ export interface CrashRecord {
   readonly clean: string
   /** The same, but it found others dead on the head, and did not get past it: whoever comes next counts on. */
   left(head: number, starts: number): string
+  /** The client lost its way from this offset, and somebody has to decide: the number says nothing of the log any more. */
+  readonly lost: string
   /** How often the head at this offset was started on before; undefined when nobody died on it. */
   startsOf(committed: CommittedOffset): number | undefined
+  /** Whether somebody has to decide where the group goes on; who commits anything else there, has. */
+  isLost(committed: CommittedOffset): boolean
 }
 
 /** `by` tells this process from all others. */
@@ -24,6 +28,7 @@ export function createCrashRecord(by: string): CrashRecord {
   return {
     running: (head, starts) => JSON.stringify({ v: version, head, starts, by }),
     clean: JSON.stringify({ v: version }),
+    lost: JSON.stringify({ v: version, lost: true }),
     left: (head, starts) => JSON.stringify({ v: version, head, starts }),
     startsOf({ offset, metadata }) {
       const record = parse(metadata)
@@ -33,6 +38,10 @@ export function createCrashRecord(by: string): CrashRecord {
       if (record['by'] === by) return undefined
       const { starts } = record
       return typeof starts === 'number' && Number.isInteger(starts) && starts >= 0 ? starts : undefined
+    },
+    isLost({ metadata }) {
+      const record = parse(metadata)
+      return record?.['v'] === version && record['lost'] === true
     },
   }
 }

@@ -13,8 +13,8 @@ export interface KeptProof {
   /** False while the partition was kept over a rebalance and nobody has looked yet. */
   isProven(queue: PartitionQueue): boolean
   doubt(queue: PartitionQueue): void
-  /** What came of it, or `'anew'`; ends with the signal, which proves nothing. */
-  prove(signal: AbortSignal): Promise<Proven | 'anew'>
+  /** Ends with the signal, which proves nothing. */
+  prove(signal: AbortSignal): Promise<Proven>
 }
 
 export interface Proven {
@@ -22,6 +22,8 @@ export interface Proven {
   readonly kept: readonly PartitionQueue[]
   /** Where somebody else went on, by partition: the group's offset. */
   readonly passed: ReadonlyMap<number, number>
+  /** Where the group has no offset any more. */
+  readonly missing: readonly PartitionQueue[]
 }
 
 export interface KeptProofParts {
@@ -31,6 +33,7 @@ export interface KeptProofParts {
   readonly clock: Clock
 }
 
+const nothing: Proven = { kept: [], passed: new Map(), missing: [] }
 const backoff = { firstMs: 100, maxMs: 3_000 }
 
 export function createKeptProof({ topic, groupId, driver, clock }: KeptProofParts): KeptProof {
@@ -39,27 +42,28 @@ export function createKeptProof({ topic, groupId, driver, clock }: KeptProofPart
     isProven: (queue) => !doubted.has(queue),
     doubt: (queue) => void doubted.add(queue),
     async prove(signal) {
-      if (doubted.size === 0) return { kept: [], passed: new Map() }
+      if (doubted.size === 0) return nothing
       const wait = { clock, deadline: Infinity, signal, backoff, isPassing }
       const outcome = await repeat(() => driver.committed(groupId, topic), wait)
-      if (signal.aborted) return { kept: [], passed: new Map() }
+      if (signal.aborted) return nothing
       const queues = [...doubted]
       doubted.clear()
       // Who may not ask goes on as if nobody had deleted anything.
-      return 'value' in outcome ? compare(queues, outcome.value) : { kept: queues, passed: new Map() }
+      return 'value' in outcome ? compare(queues, outcome.value) : { ...nothing, kept: queues }
     },
   }
 }
 
-function compare(queues: readonly PartitionQueue[], committed: ReadonlyMap<number, CommittedOffset>): Proven | 'anew' {
+function compare(queues: readonly PartitionQueue[], committed: ReadonlyMap<number, CommittedOffset>): Proven {
   const kept: PartitionQueue[] = []
   const passed = new Map<number, number>()
+  const missing: PartitionQueue[] = []
   for (const queue of queues) {
     const offset = committed.get(queue.partition)?.offset
-    if (queue.isCommittable && offset === undefined) return 'anew'
     // We commit our own mark, which never goes back: whatever is beyond it, we have not written.
-    if (offset !== undefined && offset > (queue.mark ?? offset)) passed.set(queue.partition, offset)
+    if (queue.isCommittable && offset === undefined) missing.push(queue)
+    else if (offset !== undefined && offset > (queue.mark ?? offset)) passed.set(queue.partition, offset)
     else kept.push(queue)
   }
-  return { kept, passed }
+  return { kept, passed, missing }
 }

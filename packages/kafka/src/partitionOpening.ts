@@ -52,22 +52,37 @@ const backoff = { firstMs: 100, maxMs: 3_000 }
 const rewriteMs = 200
 
 export function createPartitionOpening(parts: OpeningParts): PartitionOpening {
-  const { driver, record, clock, logger, topic, groupId } = parts
+  const { driver, record, policy, clock, logger, topic, groupId } = parts
 
   async function attempt(queues: readonly PartitionQueue[], signal: AbortSignal): Promise<Opened | undefined> {
-    const starts = await readStarts(driver, parts)
+    await putOnRecord(queues.filter((queue) => isDoubtful(queue) && queue.stood !== undefined))
+    const starts = await readStarts(driver, { ...parts, stood: knownOf(queues) })
     if (signal.aborted) return undefined
-    const found = queues.map((queue) => ({ queue, start: starts.startOf(queue.partition) }))
-    const known = found.flatMap(({ queue, start }) => (typeof start === 'string' ? [] : [{ queue, start }]))
+    const found = queues.map((queue) => ({ queue, start: starts.startOf(queue.partition, isDoubtful(queue)) }))
+    const known = found.flatMap(({ queue, start }) => ('text' in start ? [] : [{ queue, start }]))
+    const lost = found.flatMap(({ queue, start }) => ('text' in start ? [{ queue, start }] : []))
+    for (const { queue, start } of lost) queue.stood = start.stood
     const offsets = baseline(known, starts)
     if (offsets.length > 0) await parts.commit(offsets)
+    if (signal.aborted) return undefined
+    const unsaid = lost.filter(({ queue }) => isDoubtful(queue) || !starts.isCommitted(queue.partition))
+    await putOnRecord(unsaid.map(({ queue }) => queue))
     if (signal.aborted) return undefined
     for (const { queue, start } of known) {
       const isElsewhere = queue.open(start.offset, start.starts === undefined ? undefined : cautionFor(queue, start))
       queue.committed = start.offset
-      if (isElsewhere || start.seeks) parts.seek(queue)
+      // What the client has fetched since it lost its way was not taken.
+      if (isElsewhere || start.seeks || queue.isReset) parts.seek(queue)
     }
-    return { lost: found.flatMap(({ start }) => (typeof start === 'string' ? [start] : [])) }
+    return { lost: lost.map(({ start }) => start.text) }
+  }
+
+  /** kafkajs commits "the beginning" in place of what it does not find; and a number alone can mean something again. */
+  async function putOnRecord(queues: readonly PartitionQueue[]): Promise<void> {
+    if (queues.length === 0) return
+    const metadata = policy.lostOffsets === 'fail' ? record.lost : record.clean
+    await parts.commit(queues.map(({ partition, stood }) => ({ partition, offset: stood!, metadata })))
+    for (const queue of queues) queue.isOnRecord = true
   }
 
   /** Where the process before died, its record stays: it is counted when its head is handed over. */
@@ -127,4 +142,13 @@ export function createPartitionOpening(parts: OpeningParts): PartitionOpening {
       return outcome.late ? undefined : { error: outcome.error }
     },
   }
+}
+
+/** The group's record may still say that all is well. */
+function isDoubtful({ isReset, isOnRecord }: PartitionQueue): boolean {
+  return isReset && !isOnRecord
+}
+
+function knownOf(queues: readonly PartitionQueue[]): ReadonlyMap<number, number> {
+  return new Map(queues.flatMap(({ partition, stood }) => (stood === undefined ? [] : [[partition, stood]])))
 }

@@ -35,6 +35,8 @@ export interface QueueParts {
   readonly onMoved: (queue: PartitionQueue) => void
   /** Something was settled that is not ours any more. */
   readonly onStale: () => void
+  /** The client has lost the offset of the group: what it fetches before this is opened, is from nobody knows where. */
+  readonly isReset?: boolean
 }
 
 interface Item extends Tracked {
@@ -68,6 +70,10 @@ export class PartitionQueue {
   #state: 'opening' | 'open' | 'halted' | 'gone' = 'opening'
   /** What the group has committed last; undefined: nothing yet. */
   committed: number | undefined
+  /** While it is opening: where the group stood, as far as that is known, in case a client overwrites it. */
+  stood: number | undefined
+  /** Whether the group's record says that `stood` was lost. */
+  isOnRecord = false
   /** From when on finished messages wait for the committed offset to move, on the monotonic clock. */
   #waitsSince: number | undefined
 
@@ -83,6 +89,10 @@ export class PartitionQueue {
 
   get isOpening(): boolean {
     return this.#state === 'opening'
+  }
+
+  get isReset(): boolean {
+    return this.#parts.isReset === true
   }
 
   /** Something was, or could have been, handed over: there is a mark to commit. */
@@ -134,7 +144,7 @@ export class PartitionQueue {
 
   /** Takes what was fetched. What came already is skipped: after a rejoin it can be fetched twice. */
   accept({ records, nextOffset }: FetchedBatch): void {
-    if (this.#state === 'gone' || this.#state === 'halted') return
+    if (this.#state === 'gone' || this.#state === 'halted' || (this.isOpening && this.isReset)) return
     const fetchedAtMs = this.#parts.clock.now()
     const before = this.#bytes
     const mark = (this.#mark ??= new LowWaterMark(records[0]?.offset ?? nextOffset))

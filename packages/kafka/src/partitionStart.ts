@@ -13,10 +13,19 @@ export interface PartitionStart {
   readonly seeks: boolean
 }
 
+/** The offset of the group does not exist, and going on without it is not allowed. */
+export interface LostStart {
+  /** Where the group stood. */
+  readonly stood: number
+  readonly text: string
+}
+
 /** Where a group stands in a topic. */
 export interface GroupStarts {
-  /** Text where the offset of the group does not exist, and going on without it is not allowed. */
-  startOf(partition: number): PartitionStart | string
+  /** `isDoubtful`: a client has lost its way there, and the group's record does not say so. */
+  startOf(partition: number, isDoubtful: boolean): PartitionStart | LostStart
+  /** Whether the group has an offset there at all. */
+  isCommitted(partition: number): boolean
   /** What a group that is new says of partitions that others read, too: the first of its members says it for all. */
   readonly baseline: ReadonlyMap<number, number>
 }
@@ -31,6 +40,8 @@ export interface StartSource {
   readonly policy: StartPolicy
   readonly counts: Counts
   readonly logger: Logger
+  /** Where the group stood when its offset was lost: it counts where there is none, since a client has overwritten it. */
+  readonly stood: ReadonlyMap<number, number>
 }
 
 type Driver = Pick<KafkaDriver, 'committed' | 'logOffsets' | 'readableEnds'>
@@ -40,28 +51,36 @@ type Driver = Pick<KafkaDriver, 'committed' | 'logOffsets' | 'readableEnds'>
  * one whose offsets have expired look the same. What was deleted before it was read is said, since kafkajs is silent.
  */
 export async function readStarts(driver: Driver, source: StartSource): Promise<GroupStarts> {
-  const { committed, log, ends: latest } = await readOffsets(driver, source)
+  const { committed: told, log, ends: latest } = await readOffsets(driver, source)
+  const committed = new Map([...overwritten(source), ...told])
   const isNew = committed.size === 0
   const fromEnd = isNew && source.policy.newGroups === 'latest'
   if (isNew) noteNew(source, log)
   return {
     baseline: fromEnd ? latest : new Map(),
-    startOf(partition) {
+    isCommitted: (partition) => told.has(partition),
+    startOf(partition, isDoubtful) {
       const found = committed.get(partition)
       const ends = log.get(partition)
       if (found === undefined) {
         return { offset: (fromEnd ? latest.get(partition) : ends?.low) ?? 0, starts: undefined, seeks: fromEnd }
       }
-      if (ends === undefined || (found.offset >= ends.low && found.offset <= ends.high)) {
+      const isThere = ends === undefined || (found.offset >= ends.low && found.offset <= ends.high)
+      const isLost = source.record.isLost(found) || (isDoubtful && source.policy.lostOffsets === 'fail')
+      if (isThere && !isLost) {
         return { offset: found.offset, starts: source.record.startsOf(found), seeks: false }
       }
       return afterLoss(source, partition, {
         committed: found.offset,
-        latest: latest.get(partition) ?? ends.high,
-        ...ends,
+        latest: latest.get(partition) ?? ends?.high ?? found.offset,
+        ...(ends ?? { low: found.offset, high: found.offset }),
       })
     },
   }
+}
+
+function overwritten({ stood, record }: StartSource): [number, CommittedOffset][] {
+  return [...stood].map(([partition, offset]) => [partition, { offset, metadata: record.lost }])
 }
 
 /**
@@ -101,18 +120,26 @@ function afterLoss(
   { topic, groupId, policy, counts, logger }: StartSource,
   partition: number,
   { committed, latest, low, high }: LogOffsets & { readonly committed: number; readonly latest: number },
-): PartitionStart | string {
+): PartitionStart | LostStart {
   const facts = { topic, groupId, partition, committed, low, high, lostOffsets: policy.lostOffsets }
   counts.lostOffsets += 1
   if (committed < low) {
     const message = `${low - committed} offsets were deleted before this group has read them`
     logger.error({ event: 'kafka.deleted', ...facts }, message)
   } else {
-    const message = 'The partition ends before the offset of this group: the topic was truncated or made anew'
+    const message =
+      committed > high
+        ? 'The partition ends before the offset of this group: the topic was truncated or made anew'
+        : 'The offsets of the partition began anew, below the one of this group: the topic was truncated or made anew'
     logger.error({ event: 'kafka.truncated', ...facts }, message)
   }
   if (policy.lostOffsets === 'fail') {
-    return `${topic}[${partition}] has offsets ${low} to ${high}, and the group stands at ${committed}`
+    const isAnew = committed >= low && committed <= high
+    const since = isAnew ? ', since before they began anew' : ''
+    return {
+      stood: committed,
+      text: `${topic}[${partition}] has offsets ${low} to ${high}, and the group stands at ${committed}${since}`,
+    }
   }
   return { offset: policy.lostOffsets === 'earliest' ? low : latest, starts: undefined, seeks: true }
 }

@@ -22,6 +22,8 @@ import { createPartitionOpening } from './partitionOpening.js'
 import type { PartitionOpening } from './partitionOpening.js'
 import type { StartPolicy } from './partitionStart.js'
 import { PartitionQueue } from './partitionQueue.js'
+import { createResetWatch, firstOf } from './resetWatch.js'
+import type { ResetWatch } from './resetWatch.js'
 import type { RungPause } from './rungPause.js'
 import type { Turns } from './turns.js'
 
@@ -63,7 +65,7 @@ export class TopicConsumer {
   readonly #drain: GenerationDrain
   readonly #proof: KeptProof
   readonly #queues = new Map<number, PartitionQueue>()
-  readonly #resets = new Set<number>()
+  readonly #resets: ResetWatch
   #isRebalancing = true
   #isHalted = false
   readonly #leaving = new AbortController()
@@ -85,7 +87,7 @@ export class TopicConsumer {
         drained: () => this.#drain.run(),
         topicGone: () => this.#pauseEpoch(),
         fetched: (batch) => this.#fetched(batch),
-        reset: (partition) => void this.#resets.add(partition),
+        reset: (partition) => this.#resets.tell(partition),
       },
       onMissingTopic: parts.onMissingTopic,
       onTrouble: parts.onTrouble,
@@ -108,6 +110,7 @@ export class TopicConsumer {
       logger,
     })
     this.#proof = createKeptProof(parts)
+    this.#resets = createResetWatch(parts)
     this.#opening = createPartitionOpening({
       ...parts,
       commit: (offsets) => this.#commit(offsets),
@@ -217,21 +220,31 @@ export class TopicConsumer {
     this.#isRebalancing = false
     for (const partition of this.#queues.keys()) if (!partitions.includes(partition)) this.#lose(partition)
     for (const partition of partitions) {
+      this.#noteReset(partition)
       const kept = this.#queues.get(partition)
       // What waits or is in flight is not fetched again.
       if (kept?.position !== undefined) this.#supervisor.current?.seek(partition, kept.position)
-      if (kept === undefined) this.#holdBack(this.#add(partition))
-      else this.#proof.doubt(kept)
+      if (kept === undefined || kept.isOpening) this.#holdBack(kept ?? this.#add(partition))
+      if (kept !== undefined) this.#proof.doubt(kept)
     }
     this.#flow.reapply()
     void this.#begin(this.#epoch.signal)
     handOff.request()
   }
 
+  /** Where the generation ended before anything came of where the client has gone. */
+  #noteReset(partition: number): void {
+    const queue = this.#queues.get(partition)
+    if (queue !== undefined && this.#resets.refuses(partition)) this.#distrust(queue)
+  }
+
   async #begin(signal: AbortSignal): Promise<void> {
     const proven = await this.#proof.prove(signal)
     if (signal.aborted) return
-    if (proven === 'anew') return this.#beginAnew()
+    if (proven.missing.length > 0) {
+      if (this.#parts.policy.lostOffsets !== 'fail') return this.#beginAnew()
+      for (const queue of proven.missing) this.#distrust(queue)
+    }
     // The commit at the rebalance said that we let go.
     for (const queue of proven.kept) queue.committed = undefined
     for (const [partition, offset] of proven.passed) this.#goOnAt(partition, offset)
@@ -271,54 +284,47 @@ export class TopicConsumer {
   }
 
   #fetched(batch: FetchedBatch): Promise<void> | undefined {
-    const { partition } = batch
-    if (!this.#queues.has(partition) || !this.#isTrusted(batch)) return undefined
-    const queue = this.#queues.get(partition)!
+    const owner = this.#queues.get(batch.partition)
+    const queue = owner === undefined ? undefined : this.#takerOf(batch, owner)
+    if (queue === undefined) return undefined
     queue.accept(batch)
     this.#parts.handOff.pump()
     return this.#flow.afterFetch(queue)
   }
 
-  /** Offsets that begin anew must not be taken for ones that came before. False: the batch is not to be taken. */
-  #isTrusted({ partition, records, nextOffset }: FetchedBatch): boolean {
-    const queue = this.#queues.get(partition)!
-    const first = records[0]?.offset ?? nextOffset
-    const wasTold = this.#resets.delete(partition)
-    const isBehind = first < (queue.mark ?? 0) || (wasTold && first < (queue.position ?? 0))
-    if (!isBehind && !wasTold) return true
-    const { topic, groupId, policy, counts, logger } = this.#parts
-    const facts = { topic, groupId, partition, expected: queue.position, found: first, lostOffsets: policy.lostOffsets }
-    logger.error({ event: 'kafka.reset', ...facts }, 'The offset to read does not exist, or not any more')
-    if (policy.lostOffsets !== 'earliest') {
-      void this.#reopen(queue)
-      return false
+  /** Undefined: the batch is not to be taken. */
+  #takerOf(batch: FetchedBatch, queue: PartitionQueue): PartitionQueue | undefined {
+    const verdict = this.#resets.judge(queue, batch)
+    if (verdict === 'follows') return queue
+    if (verdict === 'refused') {
+      this.#distrust(queue)
+      void this.#open(this.#epoch.signal)
+      return undefined
     }
-    counts.lostOffsets += 1
-    if (isBehind) {
-      this.#lose(partition)
-      this.#add(partition).open(first, undefined)
-    }
+    this.#parts.counts.lostOffsets += 1
+    const taker = verdict === 'skips' ? queue : this.#anew(batch)
     // kafkajs has committed "the beginning" in its place.
-    this.#queues.get(partition)!.committed = undefined
+    taker.committed = undefined
     this.#committer.touch()
-    return true
+    return taker
   }
 
-  /** Lets the opening decide where to go on, from where the group stood before kafkajs overwrote it. */
-  async #reopen({ partition, mark }: PartitionQueue): Promise<void> {
+  #anew(batch: FetchedBatch): PartitionQueue {
+    this.#lose(batch.partition)
+    const queue = this.#add(batch.partition)
+    queue.open(firstOf(batch), undefined)
+    return queue
+  }
+
+  /** Lets the opening decide where to go on, from where the group stood; until then nothing that is fetched is taken. */
+  #distrust({ partition, isCommittable, mark, stood }: PartitionQueue): void {
     this.#lose(partition)
-    this.#holdBack(this.#add(partition))
-    const { signal } = this.#epoch
-    const stood = mark === undefined ? [] : [{ partition, offset: mark, metadata: this.#parts.record.clean }]
-    try {
-      await this.#commit(stood)
-      await this.#open(signal)
-    } catch (error) {
-      this.#supervisor.rebuild(textOf(error))
-    }
+    const queue = this.#add(partition, { isReset: true })
+    queue.stood = isCommittable ? mark : stood
+    this.#holdBack(queue)
   }
 
-  #add(partition: number): PartitionQueue {
+  #add(partition: number, { isReset = false } = {}): PartitionQueue {
     const { topic, pause, record, settings, clock, handOff } = this.#parts
     const queue: PartitionQueue = new PartitionQueue({
       topic,
@@ -337,6 +343,7 @@ export class TopicConsumer {
       mayHandOver: () => !this.#isRebalancing && this.#proof.isProven(queue),
       onMoved: () => this.#committer.touch(),
       onStale: () => (this.#parts.counts.staleSettlements += 1),
+      isReset,
     })
     this.#queues.set(partition, queue)
     handOff.add(queue)
@@ -359,6 +366,7 @@ export class TopicConsumer {
     this.#queues.delete(partition)
     this.#parts.handOff.remove(queue)
     this.#flow.forget(partition)
+    this.#resets.forget(partition)
   }
 
   async #open(signal: AbortSignal): Promise<void> {

@@ -1,6 +1,8 @@
 import { silentLogger } from '@posthorn/core/adapter'
 import type { Delivery, Transport } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
+import type { CommittedOffset } from '../src/driver/driver.js'
+import { DriverError } from '../src/driver/driverError.js'
 import { createKafkaOn } from '../src/kafka.js'
 import type { KafkaOptions } from '../src/options.js'
 import { subscriptionTo } from './support/broker.js'
@@ -19,10 +21,14 @@ interface Rig {
   offset(partition: number): number | undefined
 }
 
+function offsetsOf(numbers: Readonly<Record<number, number>>): Map<number, CommittedOffset> {
+  return new Map(Object.entries(numbers).map(([partition, offset]) => [Number(partition), { offset, metadata: '' }]))
+}
+
 /** A group on a topic of two partitions with the offsets 10 to 100; the first member gets the partitions that are given. */
 async function rig(
   options: Partial<KafkaOptions>,
-  committed: Readonly<Record<number, number>> = {},
+  committed: Readonly<Record<number, number>> | ReadonlyMap<number, CommittedOffset> = {},
   assigned = [0, 1],
 ): Promise<Rig> {
   const driver = createFakeDriver({ orders: 2 })
@@ -30,8 +36,8 @@ async function rig(
   const transport = createKafkaOn({ brokers: ['kafka:9092'], ...options }, driver.createDriver)
   const log = { low: 10, high: 100 }
   driver.logs.set('orders', new Map([0, 1].map((partition) => [partition, log])))
-  const entries = Object.entries(committed).map(([partition, offset]) => [Number(partition), { offset, metadata: '' }])
-  if (entries.length > 0) driver.offsets.set('orders.billing', new Map(entries as [number, never][]))
+  const offsets = committed instanceof Map ? new Map(committed) : offsetsOf(committed as Record<number, number>)
+  if (offsets.size > 0) driver.offsets.set('orders.billing', offsets)
   await transport.connect({ logger: silentLogger, clock }, [], { deadline: clock.monotonic() + 1_000 })
   const deliveries: Delivery[] = []
   const subscribing = transport.subscribe(subscriptionTo('orders'), (items) => void deliveries.push(...items), {
@@ -144,6 +150,151 @@ describe('a group whose offset does not exist any more', () => {
         expect(transport.health()).toMatchObject({ state: 'connecting' })
       }
     }
+  })
+
+  describe('while it runs, where somebody has to decide', () => {
+    const standsStill = { state: 'connecting', counts: { lostOffsets: 1 } }
+
+    /** A group at 20, whose client is told that the offset does not exist: kafkajs writes that there is none. */
+    async function lost(
+      log: { readonly low: number; readonly high: number },
+      lostOffsets: 'fail' | 'latest' = 'fail',
+    ): Promise<Rig & { readonly lose: () => void }> {
+      const it = await rig({ lostOffsets }, { 0: 20, 1: 20 })
+      await it.subscribing
+      const lose = (): void => {
+        it.driver.logs.get('orders')!.set(0, log)
+        it.driver.offsets.get('orders.billing')!.delete(0)
+        it.consumer().events.reset(0)
+      }
+      return { ...it, lose }
+    }
+
+    async function replaced({ consumer, clock }: Rig): Promise<FakeConsumer> {
+      const before = consumer()
+      before.events.failed(new DriverError({ kind: 'connection', message: 'gone' }))
+      await clock.advance(10_000)
+      expect(consumer()).not.toBe(before)
+      return consumer()
+    }
+
+    it('hands nothing over, though its number exists in the new log', async () => {
+      const { lose, consumer, clock, deliveries, offset, transport, driver } = await lost({ low: 0, high: 40 })
+      lose()
+      for (const [from, to] of [
+        [0, 30],
+        [30, 40],
+        [40, 43],
+      ] as const) {
+        void consumer().events.fetched({ partition: 0, records: records(from, to), nextOffset: to })
+        await clock.advance(300)
+      }
+      expect(addresses(deliveries)).toEqual([])
+      expect(offset(0)).toBe(20)
+      expect(transport.health()).toMatchObject(standsStill)
+      await transport.close(clock.monotonic() + 1_000)
+      // Another process, which knows nothing but what the group has committed.
+      const { subscribing } = await rig({ lostOffsets: 'fail' }, driver.offsets.get('orders.billing')!)
+      await expect(subscribing).rejects.toMatchObject({
+        details: {
+          lost: ['orders[0] has offsets 10 to 100, and the group stands at 20, since before they began anew'],
+        },
+      })
+    })
+
+    it('goes on where somebody has set the group, even if that is where it was', async () => {
+      const { lose, consumer, clock, driver } = await lost({ low: 0, high: 40 })
+      lose()
+      void consumer().events.fetched({ partition: 0, records: records(0, 30), nextOffset: 30 })
+      await clock.advance(300)
+      const offsets = driver.offsets.get('orders.billing')!
+      expect(offsets.get(0)!.metadata).toContain('lost')
+      offsets.set(0, { offset: 20, metadata: '' })
+      consumer().events.rebalancing()
+      consumer().events.assigned([0, 1])
+      await clock.advance(300)
+      expect(consumer().seeks.at(-1)).toEqual([0, 20])
+      expect([...consumer().paused]).toEqual([])
+    })
+
+    it('begins with what comes next where that is wanted, and loses nothing that was fetched meanwhile', async () => {
+      const { lose, consumer, clock, deliveries } = await lost({ low: 0, high: 40 }, 'latest')
+      lose()
+      void consumer().events.fetched({ partition: 0, records: records(0, 40), nextOffset: 40 })
+      await clock.advance(300)
+      expect(consumer().seeks.at(-1)).toEqual([0, 20])
+      void consumer().events.fetched({ partition: 0, records: records(20, 22), nextOffset: 22 })
+      await settled()
+      expect(addresses(deliveries)).toEqual(['orders[0]@20', 'orders[0]@21'])
+    })
+
+    it('is held back in a consumer that replaces the one before', async () => {
+      const it = await lost({ low: 60, high: 100 })
+      it.lose()
+      void it.consumer().events.fetched({ partition: 0, records: records(60, 70), nextOffset: 70 })
+      await it.clock.advance(300)
+      const consumer = await replaced(it)
+      consumer.events.assigned([0, 1])
+      // In the same turn of the event loop: with the next one, kafkajs fetches.
+      expect([...consumer.paused]).toEqual([0])
+      await settled()
+      expect([...consumer.paused]).toEqual([0])
+      expect(it.transport.health()).toMatchObject({ state: 'connecting' })
+    })
+
+    it('stays so when a client overwrites its offset again', async () => {
+      const it = await lost({ low: 60, high: 100 })
+      it.lose()
+      void it.consumer().events.fetched({ partition: 0, records: records(60, 70), nextOffset: 70 })
+      await it.clock.advance(300)
+      const consumer = await replaced(it)
+      it.driver.offsets.get('orders.billing')!.delete(0)
+      consumer.events.assigned([0, 1])
+      consumer.events.reset(0)
+      void consumer.events.fetched({ partition: 0, records: records(60, 70), nextOffset: 70 })
+      await it.clock.advance(300)
+      void consumer.events.fetched({ partition: 0, records: records(70, 75), nextOffset: 75 })
+      await it.clock.advance(300)
+      expect(addresses(it.deliveries)).toEqual([])
+      expect([it.offset(0), [...consumer.paused]]).toEqual([20, [0]])
+      expect(it.transport.health()).toMatchObject({ state: 'connecting' })
+    })
+
+    it('stays so when that could not be put on record before its consumer died', async () => {
+      const it = await lost({ low: 60, high: 100 })
+      it.consumer().failCommits = 'membership'
+      it.lose()
+      void it.consumer().events.fetched({ partition: 0, records: records(60, 70), nextOffset: 70 })
+      await it.clock.advance(300)
+      expect(it.offset(0)).toBeUndefined()
+      const consumer = await replaced(it)
+      consumer.events.assigned([0, 1])
+      await it.clock.advance(300)
+      expect([it.offset(0), addresses(it.deliveries), [...consumer.paused]]).toEqual([20, [], [0]])
+      expect(it.transport.health()).toMatchObject({ state: 'connecting' })
+    })
+
+    it('stays so when its consumer died before anything else came', async () => {
+      const it = await lost({ low: 60, high: 100 })
+      it.lose()
+      const consumer = await replaced(it)
+      consumer.events.assigned([0, 1])
+      await it.clock.advance(300)
+      expect([it.offset(0), addresses(it.deliveries), [...consumer.paused]]).toEqual([20, [], [0]])
+      expect(it.transport.health()).toMatchObject(standsStill)
+    })
+
+    it('does not begin with a topic that was made anew, of which only the broker tells', async () => {
+      const it = await rig({ lostOffsets: 'fail', newGroups: 'latest' }, { 0: 20, 1: 30 })
+      await it.subscribing
+      it.driver.offsets.delete('orders.billing')
+      const consumer = it.consumer()
+      consumer.events.assigned([0, 1])
+      await it.clock.advance(300)
+      expect(it.consumer()).toBe(consumer)
+      expect([it.offset(0), it.offset(1), consumer.paused]).toEqual([20, 30, new Set([0, 1])])
+      expect(it.transport.health()).toMatchObject({ state: 'connecting' })
+    })
   })
 
   it('says its offset again when the client has overwritten it', async () => {

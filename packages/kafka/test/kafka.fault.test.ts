@@ -5,6 +5,7 @@ import type { Delivery } from '@posthorn/core/adapter'
 import { describe, expect, it } from 'vitest'
 import { createKafka } from '../src/kafka.js'
 import { collect, context, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
+import { lostGroup, reasonsOf } from './support/lostGroup.js'
 import { ownKafka } from './support/testKafka.js'
 
 const kafka = ownKafka()
@@ -55,6 +56,26 @@ describe('a broker that dies', () => {
       async () => transport.health(),
       ({ state, reconnects }) => state === 'ready' && reconnects > 0,
     )
+  })
+
+  it('lets no group go on that stands still since its offset was lost', async () => {
+    const groups = [await lostGroup(bench, 'kafkajs'), await lostGroup(bench, 'platformatic')]
+    const before = groups.map(({ got }) => got.deliveries.length)
+    await kafka.control.restart()
+    for (const { orders, transport } of groups) await send(transport, orders, wireMessage({ id: 'after' }))
+    const admin = await bench.admin()
+    await eventually(
+      () => admin.describeGroups(groups.map(({ orders }) => `${orders}.billing`)),
+      (told) => told.groups.every(({ state }) => state === 'Stable'),
+    )
+    // Time for many fetches, had they gone on.
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    expect(groups.map(({ got }) => got.deliveries.length)).toEqual(before)
+    for (const [index, { orders, transport }] of groups.entries()) {
+      expect(reasonsOf(transport)).toContain(`${orders}[0] has offsets `)
+      const [topic] = await admin.fetchOffsets({ groupId: `${orders}.billing`, topics: [orders] })
+      expect(topic!.partitions.map(({ offset }) => Number(offset))).toEqual([before[index]])
+    }
   })
 
   it('and stays away keeps no caller beyond its deadline, and says what is known', async () => {

@@ -11,6 +11,7 @@ import {
   uniqueName,
   wireMessage,
 } from './support/broker.js'
+import { lostGroup, reasonsOf } from './support/lostGroup.js'
 import { sharedKafka } from './support/testKafka.js'
 
 const bench = sharedKafka()
@@ -71,6 +72,50 @@ describe('messages that were deleted before the group has read them', () => {
     await sendRange(publisher, orders, 10, 11)
     await got.until(({ texts }) => texts.length >= 1)
     expect(got.texts).toEqual(['m-10'])
+  })
+})
+
+describe.each(['kafkajs', 'platformatic'] as const)('a running group that loses its offset, on %s', (driver) => {
+  it('stands still where somebody has to decide, in the next process too, and keeps its offset', async () => {
+    const { orders, transport, got } = await lostGroup(bench, driver)
+    expect(got.deliveries.length).toBeLessThan(18)
+    expect(await committed(orders)).toEqual([String(got.deliveries.length)])
+    await transport.close(inMs(10_000))
+    const again = collect(await bench.connect({ driver, lostOffsets: 'fail' }), {
+      subscription: subscriptionTo(orders),
+    })
+    await expect(again).rejects.toMatchObject({ code: 'POSTHORN_OFFSETS_LOST' })
+  })
+
+  it('since its topic was made anew, does not take the number in it for its own', async () => {
+    const orders = uniqueName('orders')
+    const transport = await bench.connect({ driver, lostOffsets: 'fail', newGroups: 'latest', partitions: 1 }, [orders])
+    const got = await collect(transport, { subscription: subscriptionTo(orders) })
+    await sendRange(transport, orders, 0, 3)
+    await eventually(
+      () => committed(orders),
+      ([offset]) => offset === '3',
+    )
+    const admin = await bench.admin()
+    await admin.deleteTopics({ topics: [orders] })
+    await admin.createTopics({ topics: [{ topic: orders, numPartitions: 1 }] })
+    await sendRange(transport, orders, 3, 9)
+    await eventually(
+      async () => reasonsOf(transport),
+      (why) => why.includes(`${orders}[0] has offsets 0 to `),
+    )
+    await eventually(
+      () => committed(orders),
+      ([offset]) => offset === '3',
+    )
+    expect(got.texts).toEqual(['m-0', 'm-1', 'm-2'])
+    await transport.close(inMs(10_000))
+    const again = collect(await bench.connect({ driver, lostOffsets: 'fail' }), {
+      subscription: subscriptionTo(orders),
+    })
+    await expect(again).rejects.toMatchObject({ code: 'POSTHORN_OFFSETS_LOST' })
+    const all = await collect(await bench.connect({ driver }), { subscription: subscriptionTo(orders) })
+    await all.until(({ texts }) => texts.length === 6)
   })
 })
 
