@@ -13,6 +13,8 @@ const needed = [
   { table: 'inbox', right: 'insert' },
   { table: 'inbox', right: 'select' },
   { table: 'inbox_seal', right: 'select' },
+  { table: 'inbox_retention', right: 'select' },
+  { table: 'inbox_retention', right: 'insert' },
 ] as const
 
 /** Rows of days without a partition of their own go so many at a time, each batch a transaction of its own. */
@@ -30,6 +32,8 @@ export function inboxStore<Tx>(
   const sql = inboxStatements(s)
   const retentionMs = options.inboxRetentionMs
   let checked = false
+  /** The upkeep of every service with this schema heeds our retention. */
+  let kept = false
   return {
     transaction: (work) => transactionOf(executor, work),
     async remember(tx, keys) {
@@ -41,6 +45,7 @@ export function inboxStore<Tx>(
           if (keys.length === 0) return []
           if (!checked) await checkSchema(queries, s, needed)
           checked = true
+          if (!kept) kept = (await queries.query(sql.keep, [retentionMs]))[0]?.['kept'] === 'true'
           const rows = await queries.query(sql.remember, [JSON.stringify(keys), retentionMs])
           return rows.map((row) => text(row['verdict']) as InboxVerdict)
         },

@@ -36,7 +36,8 @@ export interface PostgresStoreOptions<Tx = unknown> {
   readonly lockKeys?: boolean
   /**
    * How long the inbox recognises a message after it was received, in milliseconds. Longer recognises later copies and keeps
-   * more rows; messages whose own time is further back are told `expired`. @default 604_800_000 (7 days)
+   * more rows; messages whose own time is further back are told `expired`. Rows are kept for the longest that any service with this
+   * schema has asked for. @default 604_800_000 (7 days)
    */
   readonly inboxRetentionMs?: number
   /**

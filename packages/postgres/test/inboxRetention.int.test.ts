@@ -113,6 +113,47 @@ describe('the inbox on PostgreSQL', () => {
     expect(await remember(keyOf('late'))).toBe('new')
   })
 
+  test('what one service is to remember, the upkeep of another with a shorter retention does not drop', async () => {
+    // It remembers and no more: the upkeep is another's.
+    const longer = withRetention(30 * day)
+    expect(await remember(keyOf('first'), longer)).toBe('new')
+    for (const days of [4, 8, 12, 16, 20, 24, 29]) {
+      await setClockAhead(days)
+      await store.maintain()
+      expect(await remember(keyOf('first'), longer)).toBe('duplicate')
+    }
+    await setClockAhead(32)
+    expect((await store.maintain()).dropped).toBeGreaterThan(0)
+    expect(await daysOf('first')).toEqual([])
+  })
+
+  test('the longer retention holds for days without a partition too, and is shortened by its owner alone', async () => {
+    const longer = withRetention(30 * day)
+    await setClockAhead(6)
+    expect(await remember(keyOf('late'), longer)).toBe('new')
+    await setClockAhead(20)
+    await store.maintain()
+    expect(await daysOf('late')).toContain(6)
+    // What the how-to says.
+    await own.pool.query(`update ${own.schema}.inbox_retention set retention_ms = ${7 * day}`)
+    await store.maintain()
+    expect(await daysOf('late')).toEqual([])
+  })
+
+  test('a retention whose first transaction is rolled back is noted by the next', async () => {
+    const longer = withRetention(30 * day)
+    const undone = longer.transaction(async (tx) => {
+      await longer.remember(tx, [keyOf('undone')])
+      await longer.remember(tx, [keyOf('undone too')])
+      throw new Error('rolled back')
+    })
+    await expect(undone).rejects.toThrow('rolled back')
+    expect(await remember(keyOf('first'), longer)).toBe('new')
+    await setClockAhead(20)
+    await store.maintain()
+    expect(await remember(keyOf('first'), longer)).toBe('duplicate')
+  })
+
   test('eight processes that maintain at once do not disturb each other', async () => {
     const stores = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? withRetention(40 * day) : store))
     await Promise.all(stores.map((each) => each.maintain()))

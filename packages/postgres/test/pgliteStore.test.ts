@@ -62,6 +62,18 @@ describe('the store on PGlite', () => {
     expect(await bodies()).toEqual(expected(texts[0]!, bytes, texts[1]!))
   })
 
+  test('keeps what the longest retention of its services wants, whoever does the upkeep', async () => {
+    const day = 86_400_000
+    const longer = createPostgresStore({ pglite, inboxRetentionMs: 30 * day })
+    const remember = (): Promise<unknown> =>
+      longer.transaction((tx) => longer.remember(tx, [{ consumer: 'c', source: '/s', id: 'm', time: undefined }]))
+    expect(await remember()).toEqual(['new'])
+    await pglite.exec(`delete from posthorn.inbox;
+      insert into posthorn.inbox select 'c', '/s', 'm', (now() at time zone 'UTC')::date - 10, now() - interval '10 days'`)
+    await store.maintain()
+    expect(await remember()).toEqual(['duplicate'])
+  })
+
   test('is refused PGlite itself, and a transaction that has ended', async () => {
     const refused = (tx: unknown): Promise<unknown> =>
       store.insert(tx as PgliteTransaction, [entry()]).catch((error: unknown) => codeOf(error))

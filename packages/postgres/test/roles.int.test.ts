@@ -88,6 +88,8 @@ describe('with the rights that grantSql prints', () => {
     expect(await stateOf('inbox', `delete from ${s}.inbox`)).toBe(refused)
     expect(await stateOf('inbox', `truncate ${s}.inbox`)).toBe(refused)
     expect(await stateOf('inbox', `insert into ${s}.inbox_seal values ('2099-01-01', '1')`)).toBe(refused)
+    expect(await stateOf('inbox', `update ${s}.inbox_retention set retention_ms = 0`)).toBe(refused)
+    expect(await stateOf('inbox', `delete from ${s}.inbox_retention`)).toBe(refused)
     expect(await stateOf('nobody', `select ${s}.inbox_forget(0, 1)`)).toBe(refused)
     expect(await stateOf('nobody', `select ${s}.inbox_remember('[]', 1)`)).toBe(refused)
   })

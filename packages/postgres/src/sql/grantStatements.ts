@@ -30,6 +30,8 @@ export const grantStatements = (
       ...everybody(role),
       `grant select, insert on ${s}.inbox to ${role}`,
       `grant select on ${s}.inbox_seal to ${role}`,
+      // To lengthen it; to shorten it is for the owner.
+      `grant select, insert on ${s}.inbox_retention to ${role}`,
       `grant execute on function ${s}.inbox_remember(jsonb, double precision) to ${role}`,
       `grant execute on function ${s}.inbox_maintain(double precision, out integer, out integer) to ${role}`,
       `grant execute on function ${s}.inbox_forget(double precision, integer) to ${role}`,

@@ -20,6 +20,12 @@ create table ${s}.inbox_seal (
   through date primary key,
   xid xid8 not null
 )`,
+  `-- How long messages are remembered: the longest that any service of this schema is configured for, or the upkeep of one would
+-- drop what another has to know. Rows are added and never changed, so that no transaction waits for another.
+create table ${s}.inbox_retention (
+  retention_ms double precision not null,
+  xid xid8 not null default pg_current_xact_id()
+)`,
   `-- The days before there was an inbox.
 insert into ${s}.inbox_seal (through, xid) values ((now() at time zone 'UTC')::date - 1, '1')`,
 ]
@@ -127,13 +133,18 @@ declare
   today date := (now() at time zone 'UTC')::date;
   -- The transaction's id is assigned after its start, so what is over by then is over for the id.
   ended date := ((now() - interval '1 hour') at time zone 'UTC')::date - 1;
-  horizon timestamptz := now() - retention_ms * interval '1 millisecond';
+  longest_ms double precision;
+  horizon timestamptz;
   upcoming date;
   old record;
   busy boolean := false;
 begin
   created := 0;
   dropped := 0;
+  -- Before the lock: whoever has it may be about to drop what this service has to know.
+  insert into ${s}.inbox_retention (retention_ms)
+  select inbox_maintain.retention_ms where not exists (
+    select from ${s}.inbox_retention r where r.retention_ms >= inbox_maintain.retention_ms);
   if not pg_try_advisory_xact_lock(hashtextextended('posthorn.inbox_maintain:${s.replaceAll("'", "''")}', 0)) then return; end if;
   for upcoming in select today + n from generate_series(0, 3) n loop
     if to_regclass(format('${s}.%I', 'inbox_' || to_char(upcoming, 'YYYYMMDD'))) is not null then continue; end if;
@@ -154,6 +165,9 @@ begin
     delete from ${s}.inbox_seal i where i.through < (select max(o.through) from ${s}.inbox_seal o
       where o.xid < pg_snapshot_xmin(pg_current_snapshot()));
   end if;
+  select max(r.retention_ms) into longest_ms from ${s}.inbox_retention r;
+  delete from ${s}.inbox_retention r where r.retention_ms < longest_ms;
+  horizon := now() - longest_ms * interval '1 millisecond';
   -- An hour more, as where they are looked up.
   for old in
     select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -182,7 +196,8 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
   with stray as (
     delete from ${s}.inbox_default where ctid = any (array(
       select ctid from ${s}.inbox_default
-      where day < ((now() - retention_ms * interval '1 millisecond' - interval '1 hour 1 minute') at time zone 'UTC')::date
+      where day < ((now() - interval '1 hour 1 minute' - interval '1 millisecond' * greatest(retention_ms,
+        (select max(r.retention_ms) from ${s}.inbox_retention r))) at time zone 'UTC')::date
       limit max_count for update skip locked))
     returning 1
   )

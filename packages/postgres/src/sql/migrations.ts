@@ -16,8 +16,6 @@ export interface Migration {
   readonly statements: (settings: MigrationSettings) => readonly string[]
 }
 
-const sevenDaysMs = 604_800_000
-
 export const migrations: readonly Migration[] = [
   {
     version: 1,
@@ -40,8 +38,8 @@ create table ${s}.setting (
 revoke all on function ${s}.outbox_release_due(smallint[], bigint[], integer),
   ${s}.inbox_remember(jsonb, double precision), ${s}.inbox_maintain(double precision, out integer, out integer),
   ${s}.inbox_forget(double precision, integer) from public`,
-      `-- The inbox can be used at once.
-select ${s}.inbox_maintain(${sevenDaysMs})`,
+      `-- The inbox can be used at once. Nothing is old yet, and how long it is kept is for the services to say.
+select ${s}.inbox_maintain(0)`,
     ],
   },
 ]
