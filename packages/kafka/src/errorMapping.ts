@@ -21,13 +21,15 @@ export interface GivenUp {
   readonly last?: unknown
 }
 
+const mayHaveArrived = 'It may have arrived: publish again with the same id.'
+
 /** The caller does not wait any longer. */
 export function givenUpError(topic: string, why: GivingUp, { outcome, last }: GivenUp): PublishError {
   // The brokers answered all the time, and said what is missing.
   if (why === 'deadline' && last instanceof DriverError && last.kind === 'tooFewReplicas') {
     return publishError(topic, last, outcome)
   }
-  const sent = outcome === 'notSent' ? 'It was not sent.' : 'It may have arrived: publish again with the same id.'
+  const sent = outcome === 'notSent' ? 'It was not sent.' : mayHaveArrived
   if (why === 'aborted') {
     const message = `The caller's signal ended the wait for topic "${topic}". ${sent}`
     return new PublishError({ code: 'POSTHORN_PUBLISH_ABORTED', outcome, message, details: { topic } })
@@ -108,12 +110,13 @@ export function publishError(topic: string, cause: unknown, outcome: PublishOutc
   })
 }
 
-/** The topic is not there, and may not be created here. */
-export function noTopicError(topic: string): PublishError {
+/** The topic is not there, or not any more, and may not be created here. */
+export function noTopicError(topic: string, outcome: PublishOutcome): PublishError {
+  const before = outcome === 'notSent' ? '' : ` ${mayHaveArrived}`
   return new PublishError({
     code: 'POSTHORN_PUBLISH_NO_DESTINATION',
-    outcome: 'notSent',
-    message: `There is no topic "${topic}", and option topology does not allow to create it. Create it.`,
+    outcome,
+    message: `There is no topic "${topic}", and option topology does not allow to create it. Create it.${before}`,
     details: { topic },
   })
 }

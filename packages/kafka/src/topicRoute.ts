@@ -147,7 +147,7 @@ export class TopicRoute {
 
   #gone(): void {
     this.#count = undefined
-    this.#failAll(() => noTopicError(this.#planned.topic))
+    this.#failAll((outcome) => noTopicError(this.#planned.topic, outcome))
   }
 
   #failAll(errorOf: (outcome: 'notSent' | 'unknown') => PublishError): void {

@@ -31,6 +31,8 @@ const leaderPollMs = 50
  */
 const goneMs = 3_000
 const leaderWaitMs = 10_000
+/** A broker that has just started says that there is no such topic until it has caught up with the metadata. */
+const behindMs = 1_000
 
 export interface TopologyParts {
   readonly driver: KafkaDriver
@@ -60,11 +62,19 @@ export function createTopology({ driver, settings, clock, logger }: TopologyPart
   }
 
   async function findOrCreate(planned: PlannedTopic): Promise<number | undefined> {
-    const count = await find(planned.topic)
-    if (count !== undefined || map.mode !== 'apply' || planned.owner !== 'ours') return count
-    if (!seen.has(planned.topic)) return create(planned)
-    await pauseFor(goneMs, { clock, deadline: Infinity })
-    return (await find(planned.topic)) ?? create(planned)
+    const { topic, owner } = planned
+    const mayCreate = map.mode === 'apply' && owner === 'ours'
+    const count = (await find(topic)) ?? (seen.has(topic) ? await findAgain(topic, mayCreate) : undefined)
+    return count === undefined && mayCreate ? create(planned) : count
+  }
+
+  /** A topic that was there may be missing for a moment only: of a broker that is behind. */
+  async function findAgain(topic: string, mayCreate: boolean): Promise<number | undefined> {
+    await pauseFor(mayCreate ? goneMs : behindMs, { clock, deadline: Infinity })
+    const count = await find(topic)
+    // Whoever asks next need not wait for the answer.
+    if (count === undefined && !mayCreate) seen.delete(topic)
+    return count
   }
 
   async function find(topic: string): Promise<number | undefined> {

@@ -1,6 +1,10 @@
 import type { Delivery } from '@posthorn/core/adapter'
 import type { Admin } from 'kafkajs'
 import { describe, expect, it } from 'vitest'
+import type { DriverError } from '../src/driver/driverError.js'
+import { createKafkajsDriver } from '../src/driver/kafkajs/kafkajsDriver.js'
+import { createPlatformaticDriver } from '../src/driver/platformatic/platformaticDriver.js'
+import { createDriverBench, outgoing } from './driver/driverBench.js'
 import { collect, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
 import type { Collected } from './support/broker.js'
 import { ownKafka } from './support/testKafka.js'
@@ -130,4 +134,64 @@ describe.each(['kafkajs', 'platformatic'] as const)('in a cluster of three, with
       }
     },
   )
+})
+
+describe.each([
+  ['kafkajs', createKafkajsDriver],
+  ['platformatic', createPlatformaticDriver],
+] as const)('while leaders move, with the driver %s,', (_, create) => {
+  it('nothing is in the log that is said not to have been written', { timeout: 300_000 }, async () => {
+    const partitions = 12
+    const admin = await bench.admin()
+    const topic = uniqueName('orders')
+    const configEntries = [{ name: 'min.insync.replicas', value: '2' }]
+    const topics = [{ topic, numPartitions: partitions, replicationFactor: 3, configEntries }]
+    await admin.createTopics({ topics, waitForLeaders: false })
+    await eventually(
+      () => leadersOf(admin, topic).catch(() => new Map<number, number>()),
+      (leaders) => leaders.size === partitions && [...leaders.values()].every((leader) => leader > 0),
+    )
+    const drivers = createDriverBench(create, () => kafka.brokers)
+    const driver = await drivers.driver()
+    const got = await drivers.join(driver, topic, { partitions })
+    const failed = new Map<string, DriverError['written']>()
+    let next = 0
+    let stopped = false
+    // Several at a time for each partition, so that some wait for replicas whenever a leader moves.
+    const sending = Array.from({ length: partitions * 4 }, async (_, index) => {
+      while (!stopped) {
+        const id = `m-${next++}`
+        const batch = { topic, partition: index % partitions, records: [outgoing(id)] }
+        await driver.send(batch).catch(async ({ written }: DriverError) => {
+          failed.set(id, written)
+          await new Promise((resolve) => setTimeout(resolve, 30))
+        })
+      }
+    })
+    const writtenAfterAll = (): [string, DriverError['written']][] => {
+      const log = new Set(got.values())
+      return [...failed].filter(([id]) => log.has(id))
+    }
+    try {
+      // Until a leader has written a message and then answered that it is none, which is rare.
+      for (let round = 0; round < 12 && writtenAfterAll().length === 0; round += 1) await moveLeaders(admin, topic)
+      stopped = true
+      await Promise.all(sending)
+      for (let partition = 0; partition < partitions; partition += 1) {
+        await eventually(
+          () =>
+            driver.send({ topic, partition, records: [outgoing('last')] }).then(
+              () => true,
+              () => false,
+            ),
+          (isSent) => isSent,
+        )
+      }
+      await got.until(() => [...Array(partitions).keys()].every((partition) => got.values(partition).includes('last')))
+      expect(writtenAfterAll().filter(([, written]) => written === 'no')).toEqual([])
+    } finally {
+      stopped = true
+      await drivers.close()
+    }
+  })
 })

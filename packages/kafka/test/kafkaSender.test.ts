@@ -215,6 +215,15 @@ describe('a caller', () => {
     expect(driver.sends.length).toBeLessThanOrEqual(7)
   })
 
+  it('is repeated soon when the leader has moved, though that may have put a copy into the log', async () => {
+    const { driver, clock, outcomes, send } = await rig()
+    driver.onSend = ({ fail, confirm }) => (driver.sends.length < 4 ? fail('unavailable', 'unknown') : confirm())
+    send('a')
+    // At most 50, 100 and 200 ms.
+    await clock.advance(350)
+    expect(outcomes.get('a')).toBe('confirmed')
+  })
+
   it('is let go by its signal, and not sent when it still waited', async () => {
     const { driver, outcomes, send } = await rig()
     send('a', { key: 'k' })
@@ -321,6 +330,40 @@ describe('a topic', () => {
     driver.sends[0]!.fail('unknownTopic', 'no')
     await clock.advance(2_000)
     expect(outcomes.get('a')).toMatchObject(notSent('POSTHORN_PUBLISH_NO_DESTINATION'))
+  })
+
+  it('that was deleted after an attempt that may have been written is refused as unknown', async () => {
+    const { driver, clock, outcomes, send } = await rig({ topology: 'verify' })
+    send('a', { key: 'k' })
+    await settled()
+    send('b', { key: 'k' })
+    driver.sends[0]!.fail('connection', 'unknown')
+    driver.topicCounts.delete('orders')
+    await clock.advance(100)
+    driver.sends[1]!.fail('unknownTopic', 'no')
+    await clock.advance(2_000)
+    expect(outcomes.get('a')).toMatchObject({
+      ...unknown('POSTHORN_PUBLISH_NO_DESTINATION'),
+      message: expect.stringContaining('publish again with the same id') as string,
+    })
+    expect(outcomes.get('b')).toMatchObject(notSent('POSTHORN_PUBLISH_NO_DESTINATION'))
+    // By now it is known to be gone: the next one is told at once.
+    send('c')
+    await settled()
+    expect(outcomes.get('c')).toMatchObject(notSent('POSTHORN_PUBLISH_NO_DESTINATION'))
+  })
+
+  it('that was there is not gone because a broker that has just started does not know it yet', async () => {
+    const { driver, clock, outcomes, send } = await rig({ topology: 'verify' })
+    send('a')
+    await settled()
+    driver.topicCounts.delete('orders')
+    driver.sends[0]!.fail('unknownTopic', 'unknown')
+    await clock.advance(500)
+    driver.topicCounts.set('orders', 1)
+    driver.onSend = ({ confirm }) => confirm()
+    await clock.advance(2_000)
+    expect(outcomes.get('a')).toBe('confirmed')
   })
 
   it('that was made anew with fewer partitions is sent to by the new number', async () => {

@@ -128,6 +128,27 @@ describe('an error that passes, and messages without a key', () => {
   })
 })
 
+describe('a leader that is none any more when its replicas have what it wrote', () => {
+  const noRight = 29
+  const answers = [
+    ['NOT_LEADER_OR_FOLLOWER', 6],
+    ['UNKNOWN_TOPIC_OR_PARTITION', 3],
+    ['KAFKA_STORAGE_ERROR', 56],
+  ] as const
+
+  it.each(answers.flatMap(([name, error]) => bothPaths.map((options) => ({ name, error, ...options }))))(
+    'says $name, and nobody says that the message was not sent: fastPath $fastPath',
+    async ({ error, fastPath }) => {
+      const cluster = await fakeCluster(1, 1)
+      const transport = await ours(cluster, { fastPath })
+      cluster.onProduce = () => (cluster.produced.length === 1 ? { error, isWritten: true } : { error: noRight })
+      const rejected = transport.send({ destination: topic }, wireMessage({ id: 'A' }), { deadline: inMs(20_000) })
+      await expect(rejected).rejects.toMatchObject({ code: 'POSTHORN_PUBLISH_REFUSED', outcome: 'unknown' })
+      expect(cluster.written()).toEqual(['A'])
+    },
+  )
+})
+
 describe('an answer that does not name the partition', () => {
   const answerNothingOnce = (cluster: FakeCluster): void => {
     cluster.onProduce = () => (cluster.produced.length === 1 ? 'answerNothing' : 'write')

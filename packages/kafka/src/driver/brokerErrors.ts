@@ -28,18 +28,19 @@ export const kindOfBrokerError: Readonly<Record<string, DriverErrorKind>> = {
   FENCED_INSTANCE_ID: 'membership',
 }
 
-/** With these, the leader has not appended. After `NOT_ENOUGH_REPLICAS_AFTER_APPEND` it has. */
+/**
+ * With these, nothing was appended. A leader that has appended and waits for its replicas looks again at what it is before it
+ * answers: it says `NOT_LEADER_OR_FOLLOWER` when leadership has moved meanwhile, `UNKNOWN_TOPIC_OR_PARTITION` when the topic
+ * was deleted and `KAFKA_STORAGE_ERROR` when its disk went away, although the message is in the log. So none of them is here.
+ */
 export const refusedBeforeAppend: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
-  'UNKNOWN_TOPIC_OR_PARTITION',
   'INVALID_TOPIC_EXCEPTION',
   'MESSAGE_TOO_LARGE',
   'RECORD_LIST_TOO_LARGE',
   'INVALID_RECORD',
   'INVALID_TIMESTAMP',
   'NOT_ENOUGH_REPLICAS',
-  // One error with two names: kafkajs knows the older one.
-  'NOT_LEADER_FOR_PARTITION',
-  'NOT_LEADER_OR_FOLLOWER',
+  // Of metadata: no leader was asked.
   'LEADER_NOT_AVAILABLE',
 ])

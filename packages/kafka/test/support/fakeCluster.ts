@@ -14,10 +14,11 @@ export interface Produced {
 }
 
 /**
- * What becomes of it: written and answered; refused with a code; not written, and answered without a word about the
- * partition; never read, or written without an answer, and the connection breaks in both cases.
+ * What becomes of it: written and answered; refused with a code, and perhaps written before; not written, and answered
+ * without a word about the partition; never read, or written without an answer, and the connection breaks in both cases.
  */
-export type Verdict = 'write' | { readonly error: number } | 'answerNothing' | 'loseRequest' | 'loseAnswer'
+export type Verdict =
+  'write' | { readonly error: number; readonly isWritten?: boolean } | 'answerNothing' | 'loseRequest' | 'loseAnswer'
 
 export interface FakeCluster {
   readonly brokers: readonly string[]
@@ -137,7 +138,10 @@ export async function createFakeCluster(
   }
 
   function carryOut(one: Produced, verdict: Verdict): { error: number; offset: number } {
-    if (typeof verdict === 'object') return { error: verdict.error, offset: -1 }
+    if (typeof verdict === 'object') {
+      if (verdict.isWritten === true) logs[one.partition]!.push(...one.values)
+      return { error: verdict.error, offset: -1 }
+    }
     if (verdict === 'loseRequest' || verdict === 'answerNothing') return { error: 0, offset: -1 }
     if (leaders[one.partition] !== one.broker) return { error: notLeader, offset: -1 }
     const log = logs[one.partition]!

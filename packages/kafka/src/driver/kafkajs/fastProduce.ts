@@ -14,6 +14,8 @@ export interface FastProduce {
   readonly isUsable: boolean
   /** The message that stands for the body of a produce request. */
   standIn(partition: number, body: Buffer): Message
+  /** False when what the message stands for was never given to a connection: nothing of it can have been written. */
+  mayBeWritten(message: Message): boolean
 }
 
 /** The value of a stand-in. kafkajs' own encoder throws over it, so it can never be written as a message. */
@@ -85,6 +87,10 @@ export function createFastProduce(kafka: Kafka): FastProduce {
       return isUsable
     },
     standIn: (partition, body) => ({ partition, value: new EncodedProduce(body) as unknown as Buffer }),
+    mayBeWritten(message) {
+      const value: unknown = message.value
+      return !(value instanceof EncodedProduce) || value.isTaken
+    },
   }
 }
 

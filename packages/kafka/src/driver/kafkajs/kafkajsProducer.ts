@@ -85,16 +85,19 @@ export function createKafkajsProducer(settings: DriverSettings): KafkajsProducer
       const used = current()
       const { connected } = used.client.sockets
       const connectedBefore = connected.open === 0 ? connected.total : -1
+      let request: ProducerRecord | undefined
       used.underWay += 1
       try {
         await used.connected
-        covers(await used.producer.send(await requestOf(batch, used.fast)), batch)
+        request = await requestOf(batch, used.fast)
+        covers(await used.producer.send(request), batch)
         used.failures = 0
       } catch (error) {
         used.failures += 1
         const failure = toDriverError(error, `Sending to ${batch.topic}[${batch.partition}]`)
-        // Without a connection before, during and after, nothing can have been written.
-        throw connected.total === connectedBefore ? notWritten(failure) : failure
+        const mayBeWritten = request?.messages.some((message) => used.fast.mayBeWritten(message)) === true
+        // Nor can anything have been written without a connection before, during and after.
+        throw !mayBeWritten || connected.total === connectedBefore ? notWritten(failure) : failure
       } finally {
         settle(used)
       }

@@ -11,17 +11,20 @@ describe('an error of kafkajs', () => {
   it.each([
     ['SASL_AUTHENTICATION_FAILED', 'authentication', 'unknown'],
     ['TOPIC_AUTHORIZATION_FAILED', 'authorization', 'no'],
-    ['UNKNOWN_TOPIC_OR_PARTITION', 'unknownTopic', 'no'],
     ['MESSAGE_TOO_LARGE', 'tooLarge', 'no'],
     ['INVALID_RECORD', 'invalidRecord', 'no'],
     ['NOT_ENOUGH_REPLICAS', 'tooFewReplicas', 'no'],
     ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'tooFewReplicas', 'unknown'],
     ['REBALANCE_IN_PROGRESS', 'membership', 'unknown'],
-    ['NOT_LEADER_FOR_PARTITION', 'unavailable', 'no'],
+    ['LEADER_NOT_AVAILABLE', 'unavailable', 'no'],
+    // The leader may have appended before it stopped being one, and the topic may have been deleted after that.
+    ['NOT_LEADER_FOR_PARTITION', 'unavailable', 'unknown'],
+    ['UNKNOWN_TOPIC_OR_PARTITION', 'unknownTopic', 'unknown'],
+    ['KAFKA_STORAGE_ERROR', 'unavailable', 'unknown'],
     ['REQUEST_TIMED_OUT', 'unavailable', 'unknown'],
     ['SOMETHING_NEW', 'other', 'unknown'],
   ])('%s is %s, and was written: %s', (type, kind, written) => {
-    const retriable = ['NOT_LEADER_FOR_PARTITION', 'REQUEST_TIMED_OUT'].includes(type)
+    const retriable = kind === 'unavailable'
     expect(toDriverError(protocolError(type, retriable), 'Sending')).toMatchObject({ kind, written })
   })
 
