@@ -22,6 +22,7 @@ const {
   limits,
   lostAnswer,
   message,
+  movedLeader,
   murmur2,
   partition,
   partitionerKeyless,
@@ -180,6 +181,14 @@ export const kafkaPublishingRequirements: readonly Requirement[] = [
           brokerDies('and stays away keeps no caller beyond its deadline, and says what is known'),
           caller('gets notSent at the deadline of a message whose attempts never reached a broker'),
           topic('is looked for as long as somebody waits, and keeps the order of who waited'),
+        ],
+      },
+      {
+        must: 'It is called not sent only when no attempt can be in the log.',
+        tests: [
+          movedLeader('says $name, and nobody says that the message was not sent: fastPath $fastPath'),
+          caller('gets unknown when an attempt ended without an answer, whatever came after it'),
+          topic('that was deleted after an attempt that may have been written is refused as unknown'),
         ],
       },
     ],

@@ -22,6 +22,7 @@ export const kafkaSuites = {
   batches: kafka('messageLimits.test', 'batches'),
   leaderDies: kafka('losses.test', 'a leader that dies while messages go to two brokers'),
   uncovered: kafka('losses.test', 'an answer that does not name the partition'),
+  movedLeader: kafka('losses.test', 'a leader that is none any more when its replicas have what it wrote'),
   passingError: kafka('losses.test', 'an error that passes, and messages without a key'),
   lostAnswer: kafka('losses.test', 'an answer that is lost, and ours'),
   seen: kafka('losses.test', 'what brokers see of us'),
