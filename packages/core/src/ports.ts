@@ -54,6 +54,10 @@ export interface Sender {
   /**
    * Resolves when the broker has confirmed that it keeps the message; rejects with a `PublishError` that says `notSent`
    * (it will never appear) or `unknown`. Calls for one partition key reach the broker in call order.
+   * Bounds of our own hold for what is published to a destination: a copy of what has arrived must go, whoever wrote it and
+   * however long, and only what the broker itself would refuse is refused. Where that is for the headers, the
+   * `POSTHORN_PUBLISH_TOO_LARGE` has `details.headerBytes`, and `details.maxHeaderBytes` if it is known: the copy comes
+   * again with fewer. What a publisher may write leaves 12 KiB of headers for those of a copy.
    * Targets of a group whose queues nobody declared are not routed. The error may be shared: it is never changed.
    */
   send(target: Target, message: WireMessage, options: SendOptions): Promise<Receipt>
@@ -144,7 +148,7 @@ export interface Capabilities {
   readonly countsRedeliveries: boolean
   /** A delivery may stay unsettled for so long; undefined: without limit. */
   readonly maxHoldMs: number | undefined
-  /** The longest body, in bytes, that the adapter sends. */
+  /** The longest body, in bytes, that the adapter publishes; a copy of what has arrived may be longer. */
   readonly maxBodyBytes: number
   /** Prefix of CloudEvents attributes in headers: `ce_` (Kafka binding), `cloudEvents_` (AMQP binding). */
   readonly binaryPrefix: string

@@ -1,6 +1,8 @@
 import { ConnectionError, PublishError, TopologyError } from '@posthorn/core/adapter'
 import type { ErrorCode, PublishOutcome } from '@posthorn/core/adapter'
+import type { OutgoingRecord } from './driver/driver.js'
 import { DriverError } from './driver/driverError.js'
+import { headerBytesOf } from './messageSize.js'
 import type { Settings } from './options.js'
 import { tlsProblemOf } from './tlsProblem.js'
 import { describeDifferences } from './topicInspection.js'
@@ -97,6 +99,17 @@ const publishCodes: Readonly<Partial<Record<DriverError['kind'], ErrorCode>>> = 
 
 /** The broker, or its client, refused a message for good. */
 export function publishError(topic: string, cause: unknown, outcome: PublishOutcome): PublishError {
+  return refusedError(topic, cause, { outcome })
+}
+
+/** What is known of a message that was refused. */
+export interface Refused {
+  readonly outcome: PublishOutcome
+  readonly record?: OutgoingRecord
+}
+
+/** The same, and of one that is too large how much of it are headers: a copy may go with fewer. How many fit is not known. */
+export function refusedError(topic: string, cause: unknown, { outcome, record }: Refused): PublishError {
   if (cause instanceof PublishError) return cause
   const kind = cause instanceof DriverError ? cause.kind : 'other'
   return new PublishError({
@@ -105,7 +118,8 @@ export function publishError(topic: string, cause: unknown, outcome: PublishOutc
     ...(kind === 'authorization' || kind === 'authentication' ? { retryable: false } : {}),
     outcome,
     message: `Topic "${topic}" did not take the message: ${textOf(cause)}.`,
-    details: { topic },
+    details:
+      kind === 'tooLarge' && record !== undefined ? { topic, headerBytes: headerBytesOf(record.headers) } : { topic },
     cause,
   })
 }

@@ -5,7 +5,7 @@ import type { OutgoingRecord } from './driver/driver.js'
 import { closedError, givenUpError, publishError, tooLongError, tooMuchError } from './errorMapping.js'
 import { createRecordMaker } from './messageMapping.js'
 import { Outgoing } from './outgoing.js'
-import { batchBytesOf, maxRecordBytes } from './messageSize.js'
+import { batchBytesOf, batchOverhead, maxRecordBytes } from './messageSize.js'
 import { TopicRoute } from './topicRoute.js'
 import type { RouteParts } from './topicRoute.js'
 
@@ -18,12 +18,16 @@ export interface KafkaSender extends Sender {
 
 /** Beside the longest body, for its key, its headers and what the protocol adds. */
 const roomForHeadersBytes = 48_576
+/** Of that, what a publisher leaves for the headers of retries and dead letters: their topics may take no larger messages. */
+const roomForCopiesBytes = 12_288
 /** How often `close` looks whether everything is confirmed. */
 const closePollMs = 10
 
 /** Sends through one lane for each partition. A promise is settled by its deadline, whatever the cluster does. */
 export function createKafkaSender(parts: RouteParts): KafkaSender {
   const { settings, clock } = parts
+  const topicBytes = Math.max(settings.maxBatchBytes, settings.maxBodyBytes + roomForHeadersBytes)
+  const maxPublishedBytes = topicBytes - roomForCopiesBytes
   const deadlines = createDeadlines(clock)
   const records = createRecordMaker()
   const routes = new Map<string, TopicRoute>()
@@ -60,14 +64,13 @@ export function createKafkaSender(parts: RouteParts): KafkaSender {
       throw publishError(topic, error, 'notSent')
     }
     // Counted to the byte only where it may matter.
-    if (isBounded(target) && maxRecordBytes(record) > settings.maxBatchBytes) refuseTooLarge(topic, record)
+    if (isBounded(target) && batchOverhead + maxRecordBytes(record) > maxPublishedBytes) refuseTooLarge(topic, record)
     return record
   }
 
   function refuseTooLarge(topic: string, record: OutgoingRecord): void {
-    const limit = Math.max(settings.maxBatchBytes, settings.maxBodyBytes + roomForHeadersBytes)
     const bytes = batchBytesOf(record)
-    if (bytes > limit) throw tooMuchError(topic, bytes, limit)
+    if (bytes > maxPublishedBytes) throw tooMuchError(topic, bytes, maxPublishedBytes)
   }
 
   const isIdle = (): boolean => [...routes.values()].every((route) => route.isIdle)

@@ -24,8 +24,13 @@ export function maxRecordBytes({ key, value, headers }: OutgoingRecord): number 
 
 /** Bytes of a batch with this record alone, almost to the byte; never too few. */
 export function batchBytesOf({ key, value, headers }: OutgoingRecord): number {
-  let bytes = batchOverhead + recordOverhead + (value === null ? 0 : value.length)
-  if (key !== null) bytes += Buffer.byteLength(key)
+  const bytes = batchOverhead + recordOverhead + (value === null ? 0 : value.length) + headerBytesOf(headers)
+  return key === null ? bytes : bytes + Buffer.byteLength(key)
+}
+
+/** Bytes of these headers in a record; never too few. */
+export function headerBytesOf(headers: OutgoingRecord['headers']): number {
+  let bytes = 0
   for (const name in headers) bytes += headerOverhead + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!)
   return bytes
 }

@@ -4,6 +4,7 @@ import type { Counts } from './counts.js'
 import { backoffFor } from './backoffFor.js'
 import { DriverError, isOutage } from './driver/driverError.js'
 import type { OutgoingRecord } from './driver/driver.js'
+import type { Refused } from './errorMapping.js'
 import { batchOverhead } from './messageSize.js'
 import type { Outgoing } from './outgoing.js'
 import { OutgoingQueue } from './outgoingQueue.js'
@@ -15,7 +16,7 @@ export interface LaneOptions {
   readonly counts: Counts
   readonly send: (records: readonly OutgoingRecord[]) => Promise<void>
   /** The refusal of one message for good. */
-  readonly refusal: (error: unknown, outcome: 'notSent' | 'unknown') => PublishError
+  readonly refusal: (error: DriverError, refused: Refused) => PublishError
   /** A send failed and will be repeated; asks whether that has become pointless. */
   readonly beforeRetry: (error: DriverError) => Promise<void>
   /** A batch has been taken off the queue: the next message without a key may go elsewhere. */
@@ -139,7 +140,7 @@ export class PartitionLane {
     if (this.#isFinal(error)) {
       this.#forgetFailures()
       this.#options.counts.refused += alive.length
-      for (const outgoing of alive) outgoing.fail((outcome) => this.#options.refusal(error, outcome))
+      for (const record of alive) record.fail((outcome) => this.#options.refusal(error, { outcome, record }))
       return this.#sendNext()
     }
     await this.#repeat(alive, error)

@@ -5,7 +5,7 @@ import type { Counts } from './counts.js'
 import type { KafkaDriver } from './driver/driver.js'
 import { backoffFor } from './backoffFor.js'
 import { DriverError, isOutage } from './driver/driverError.js'
-import { closedError, noTopicError, publishError } from './errorMapping.js'
+import { closedError, noTopicError, publishError, refusedError } from './errorMapping.js'
 import type { Settings } from './options.js'
 import type { Outgoing } from './outgoing.js'
 import { PartitionLane } from './partitionLane.js'
@@ -96,7 +96,7 @@ export class TopicRoute {
         await driver.send({ topic, partition, records })
         onTrouble(undefined, topic)
       },
-      refusal: (error, outcome) => publishError(topic, error, outcome),
+      refusal: (error, refused) => refusedError(topic, error, refused),
       beforeRetry: (error) => this.#beforeRetry(error),
       onBatch: () => this.#partitioner.onBatch(partition),
     })

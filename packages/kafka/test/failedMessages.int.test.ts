@@ -112,7 +112,7 @@ describe('a dead letter that its topic does not take', () => {
       (offset) => offset === 1,
     )
     await refuse(admin, dead)
-    const filler = 'x'.repeat(2_500)
+    const filler = 'x'.repeat(3_500)
     const { id } = await service.publish(contract, { orderId: 'bad', customer: 'b', filler })
     await service.publish(contract, { orderId: 'after', customer: 'c' })
     await eventually(
@@ -133,6 +133,37 @@ describe('a dead letter that its topic does not take', () => {
       (letters) => letters.length > 0,
     )
     expect(deadLetters[0]).toMatchObject({ envelope: { id, data: { orderId: 'bad', filler } } })
+  })
+})
+
+describe('a message as large as its topics take', () => {
+  it('is dead-lettered, without its longest header, which the log says', { timeout: 120_000 }, async () => {
+    const contract = contractOf()
+    const { destination } = contract
+    const admin = await bench.admin()
+    const topics = [destination, `${destination}.billing.retry.0`, `${destination}.billing.dead`]
+    const configEntries = [{ name: 'max.message.bytes', value: '20000' }]
+    await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1, configEntries })) })
+    const failing = on(contract, () => {
+      throw new NonRetryableError('never works')
+    })
+    const consumer = { handlers: [failing], retry: { delaysMs: [] } }
+    const { deadLetters, events } = await running(contract, consumer, { topology: 'verify' })
+    const data = { orderId: 'o-1', customer: 'a', filler: 'x'.repeat(14_000) }
+    const envelope = { specversion: '1.0', id: 'm', source: '/test', type: contract.type, data }
+    const headers = { 'content-type': 'application/cloudevents+json', tenant: 'acme', big: 'b'.repeat(5_500) }
+    const producer = new kafkajs.Kafka({ brokers: brokersFromEnvironment() }).producer()
+    await producer.connect()
+    await producer.send({ topic: destination, messages: [{ value: JSON.stringify(envelope), headers }] })
+    await producer.disconnect()
+    await eventually(
+      () => Promise.resolve(deadLetters),
+      (letters) => letters.length > 0,
+    )
+    expect(deadLetters[0]).toMatchObject({ envelope: { data }, headers: { tenant: 'acme' }, reason: 'nonRetryable' })
+    expect(deadLetters[0]?.headers).not.toHaveProperty('big')
+    expect(events).toContain('settle.headersLeftOut')
+    expect(events).not.toContain('settle.stuck')
   })
 })
 

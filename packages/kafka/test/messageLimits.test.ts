@@ -4,6 +4,24 @@ import { settled } from './support/manualClock.js'
 import { createRig, notSent } from './support/senderRig.js'
 
 describe('a message', () => {
+  it('that is a copy is sent however large it is, and a refusal says how much of it are headers', async () => {
+    const { driver, clock, transport } = await createRig({}, { orders: 1, 'orders.billing.dead': 1 })
+    const headers = { big: 'b'.repeat(50_000) }
+    const sending = transport.send(
+      { dead: { destination: 'orders', group: 'billing' } },
+      wireMessage({ id: 'm', body: Buffer.alloc(1_000_001), headers }),
+      { deadline: clock.monotonic() + 1_000 },
+    )
+    await settled()
+    driver.sends[0]!.fail('tooLarge', 'no')
+    const refusal: unknown = await sending.catch((error: unknown) => error)
+    expect(refusal).toMatchObject(notSent('POSTHORN_PUBLISH_TOO_LARGE'))
+    const { details } = refusal as { details: { headerBytes: number } }
+    expect(details).not.toHaveProperty('maxHeaderBytes')
+    expect(details.headerBytes - 50_000).toBeGreaterThan(0)
+    expect(details.headerBytes - 50_000).toBeLessThan(200)
+  })
+
   it('whose headers make it larger than what the topic takes is refused before anything is sent', async () => {
     const { driver, clock, transport } = await createRig()
     const sending = (bytes: number): Promise<unknown> =>
@@ -12,8 +30,8 @@ describe('a message', () => {
         wireMessage({ id: 'm', body: Buffer.alloc(1_000_000), headers: { big: 'ß'.repeat(bytes / 2) } }),
         { deadline: clock.monotonic() + 1_000 },
       )
-    await expect(sending(50_000)).rejects.toMatchObject(notSent('POSTHORN_PUBLISH_TOO_LARGE'))
-    const fits = sending(40_000)
+    await expect(sending(37_000)).rejects.toMatchObject(notSent('POSTHORN_PUBLISH_TOO_LARGE'))
+    const fits = sending(36_000)
     await settled()
     expect(driver.sends).toHaveLength(1)
     driver.sends[0]!.confirm()

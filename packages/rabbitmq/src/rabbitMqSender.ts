@@ -6,10 +6,15 @@ import type { Caller } from './pendingPublish.js'
 import type { PublishQueue } from './publishQueue.js'
 import type { TargetAddress, TopologyMap } from './topologyMap.js'
 
-/** Longest body, in bytes: RabbitMQ 4 takes no more by default, and a longer one would cost the channel. */
+/**
+ * Longest body that is published, in bytes: RabbitMQ 4 takes no more by default, and a longer one would cost the channel.
+ * A copy of what this broker has delivered may be longer: it was set up to take that.
+ */
 export const maxBodyBytes: number = 16 * 1_024 * 1_024
 /** amqplib encodes headers into 64 KiB; the rest is for its own fields. */
 const maxHeaderBytes = 60 * 1_024
+/** Of that, what a publisher leaves for the headers of retries and dead letters; half of it where frames are small. */
+const roomForCopiesBytes = 12 * 1_024
 
 /**
  * What else a header frame holds at most: the frame (8) and its fixed fields (14), the delivery mode, and content type, id
@@ -80,7 +85,7 @@ export function write(
   { address, message, options }: Writing,
   around: (caller: Caller) => Caller = (caller) => caller,
 ): Promise<Receipt> {
-  const problem = problemOf(message, frameMaxBytes()) ?? stateProblemOf(queue, options, now)
+  const problem = problemOf(message, address.target, frameMaxBytes()) ?? stateProblemOf(queue, options, now)
   if (problem !== undefined) return Promise.reject(notSent(address.target, message, problem))
   return new Promise((resolve, reject) => {
     const pending = new PendingPublish(address, message, around({ resolve, reject }))
@@ -93,16 +98,19 @@ interface Problem {
   readonly code: ErrorCode
   readonly what: string
   readonly cause?: unknown
+  readonly details?: Readonly<Record<string, unknown>>
 }
 
-function problemOf(message: WireMessage, frameMaxBytes: number): Problem | undefined {
+function problemOf(message: WireMessage, target: Target, frameMaxBytes: number): Problem | undefined {
+  const isCopy = !('destination' in target)
   const bytes = message.body?.byteLength ?? 0
-  if (bytes > maxBodyBytes) {
+  if (bytes > maxBodyBytes && !isCopy) {
     const what = `has a body of ${bytes} bytes; RabbitMQ takes ${maxBodyBytes}. Store the data elsewhere and send "dataref"`
     return { code: 'POSTHORN_PUBLISH_TOO_LARGE', what }
   }
   if (message.id === '') return { code: 'POSTHORN_PUBLISH_FAILED', what: 'has no id; one is needed to know its answer' }
-  return headerProblemOf(message.headers, Math.min(maxHeaderBytes, frameMaxBytes - maxPropertyBytes))
+  const most = Math.min(maxHeaderBytes, frameMaxBytes - maxPropertyBytes)
+  return headerProblemOf(message.headers, isCopy ? most : most - Math.min(roomForCopiesBytes, most >> 1))
 }
 
 function headerProblemOf(headers: Readonly<Record<string, unknown>>, maxBytes: number): Problem | undefined {
@@ -120,7 +128,7 @@ function headerProblemOf(headers: Readonly<Record<string, unknown>>, maxBytes: n
   const bytes = headerBytesOf(headers as Record<string, string>)
   if (bytes <= maxBytes) return undefined
   const what = `has headers of ${bytes} bytes; at most ${maxBytes} fit`
-  return { code: 'POSTHORN_PUBLISH_TOO_LARGE', what }
+  return { code: 'POSTHORN_PUBLISH_TOO_LARGE', what, details: { headerBytes: bytes, maxHeaderBytes: maxBytes } }
 }
 
 function stateProblemOf(
@@ -135,12 +143,12 @@ function stateProblemOf(
   return deadline <= now() ? { code: 'POSTHORN_PUBLISH_DEADLINE', what: 'came after its deadline' } : undefined
 }
 
-function notSent(target: Target, message: WireMessage, { code, what, cause }: Problem): PublishError {
+function notSent(target: Target, message: WireMessage, { code, what, cause, details }: Problem): PublishError {
   return new PublishError({
     code,
     message: `Message ${message.id} to ${targetName(target)} ${what}. It was not sent.`,
     outcome: 'notSent',
-    details: { id: message.id, target: targetName(target) },
+    details: { id: message.id, target: targetName(target), ...details },
     cause,
   })
 }

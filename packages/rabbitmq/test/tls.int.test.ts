@@ -215,8 +215,8 @@ describe('a broker with small frames', () => {
           within(20_000),
         )
       await expect(send(60_000)).rejects.toMatchObject({ code: 'POSTHORN_PUBLISH_TOO_LARGE', outcome: 'notSent' })
-      await expect(send(8_000)).rejects.toMatchObject({ code: 'POSTHORN_PUBLISH_TOO_LARGE', outcome: 'notSent' })
-      expect(await send(7_300)).toEqual({ routed: true })
+      await expect(send(3_800)).rejects.toMatchObject({ code: 'POSTHORN_PUBLISH_TOO_LARGE', outcome: 'notSent' })
+      expect(await send(3_600)).toEqual({ routed: true })
       const delivery = await inbox.next()
       expect(delivery.body?.byteLength).toBe(1_000_000)
       delivery.complete()

@@ -70,7 +70,10 @@ export function forwardHeaders(original: Headers): Headers {
   return Object.fromEntries(Object.entries(original).filter(([name]) => keep(name)))
 }
 
-/** Headers of a dead letter: the original's plus why, where and when, cut to a size that every broker takes. */
+/**
+ * Headers of a dead letter: the original's plus why, where and when. Ours are cut to about 10 KB, for which transports leave
+ * room beside those that they let a publisher write; where an original has more, `shorterCopy` makes the room.
+ */
 export function deadLetterHeaders(original: Headers, facts: FailureFacts, reason: DeadLetterReason): Headers {
   const headers = baseHeaders(original, facts)
   headers[copyHeader.reason] = reason

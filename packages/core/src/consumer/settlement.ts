@@ -10,6 +10,7 @@ import { isLost } from './inFlight.js'
 import type { InFlight } from './inFlight.js'
 import { messageFacts } from './messageFacts.js'
 import type { ReasonCounts, SkipReason } from './reasonCounts.js'
+import { shorterCopy } from './shorterCopy.js'
 
 /** What is to happen with a message; nothing else ends one. */
 export type Decision =
@@ -76,13 +77,18 @@ export interface SettlementOptions {
 export interface Settlement {
   /**
    * Carries a decision out. A copy is sent and confirmed before the original is completed; while the broker does not
-   * take it, the original stays and the copy is tried again with backoff, unless the broker takes the original away
-   * meanwhile: whoever has it then makes its copy. An item that is settled already stays so.
+          if (stopping.aborted || isLost(item)) return false
+          const shorter = shorten(item, message, error)
+          if (shorter !== undefined) {
+            message = shorter
+            continue
+          }
    */
   settle(item: InFlight, decision: Decision): void
 }
 
 const sendDeadlineMs = 30_000
+const maxNamesInLog = 20
 const backoff = { firstMs: 200, maxMs: 15_000 }
 const countOf = {
   complete: 'handled',
@@ -109,9 +115,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
   }
 
   /** Resolves when the broker has the copy; false when the consumer stopped first, or the original was lost. */
-  async function move(item: InFlight, target: Target, message: WireMessage): Promise<boolean> {
+  async function move(item: InFlight, target: Target, whole: WireMessage): Promise<boolean> {
     const { lost } = item.delivery
     const givingUp = lost === undefined ? [stopping] : [stopping, lost]
+    let message = whole
     let failures = 0
     try {
       for (;;) {
@@ -123,6 +130,11 @@ export function createSettlement(options: SettlementOptions): Settlement {
           throw unroutedCopy(target)
         } catch (error) {
           if (stopping.aborted || isLost(item)) return false
+          const shorter = shorten(item, message, error)
+          if (shorter !== undefined) {
+            message = shorter
+            continue
+          }
           failures += 1
           if (failures === 1) counts.stuck += 1
           noteStuck(item, target, { error, failures })
@@ -133,6 +145,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
     } finally {
       if (failures > 0) counts.stuck -= 1
     }
+  }
+
+  function shorten(item: InFlight, message: WireMessage, error: unknown): WireMessage | undefined {
+    const { binaryPrefix } = transport.capabilities
+    const shorter = shorterCopy(error, { message, original: item.delivery.headers, binaryPrefix })
+    if (shorter === undefined) return undefined
+    const leftOut = shorter.leftOut.slice(0, maxNamesInLog).join(', ')
+    const facts = { event: 'settle.headersLeftOut', ...messageFacts(item, group), leftOut }
+    logger.warn(facts, 'The broker takes no copy with so long headers: the copy goes without some of them')
+    return shorter.message
   }
 
   function noteStuck(item: InFlight, target: Target, failure: { error: unknown; failures: number }): void {

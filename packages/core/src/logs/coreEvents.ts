@@ -55,6 +55,12 @@ export const coreEvents = {
     action: 'Look at the cause: an absent or full queue, a broker that is away.',
     fields: ['messageId', 'type', 'destination', 'group', 'attempt', 'traceId', 'failures', 'code', 'err'],
   },
+  'settle.headersLeftOut': {
+    level: 'warn',
+    meaning: 'A retry or a dead letter had longer headers than the broker takes, and goes without those in `leftOut`.',
+    action: 'Let whoever published the message send shorter headers.',
+    fields: ['messageId', 'type', 'destination', 'group', 'attempt', 'traceId', 'leftOut'],
+  },
   'settle.failed': {
     level: 'error',
     meaning: 'Settling failed by itself; the message is released.',
