@@ -131,7 +131,7 @@ export class PartitionLane {
     const alive = batch.filter(({ settled }) => !settled)
     if (error.kind === 'tooLarge' || error.kind === 'invalidRecord') {
       if (batch.length > 1) {
-        this.#divide(alive, error)
+        this.#divide(batch, error)
         return this.#sendNext()
       }
       // The one at fault: batches were not too large as such.
@@ -167,13 +167,15 @@ export class PartitionLane {
 
   /** One message of the batch is at fault, or all together are too large: the others must not suffer. */
   #divide(batch: readonly Outgoing[], { kind }: DriverError): void {
-    this.#options.counts.divided += 1
+    const alive = batch.filter(({ settled }) => !settled)
+    if (alive.length > 0) this.#options.counts.divided += 1
     if (kind === 'invalidRecord') {
-      this.#again.unshift(...batch.map((outgoing) => [outgoing]))
+      this.#again.unshift(...alive.map((outgoing) => [outgoing]))
       return
     }
-    const half = Math.ceil(batch.length / 2)
-    this.#again.unshift(batch.slice(0, half), batch.slice(half))
+    const half = Math.ceil(alive.length / 2)
+    this.#again.unshift(...[alive.slice(0, half), alive.slice(half)].filter(({ length }) => length > 0))
+    // What was refused is all of it, also what nobody waits for any more.
     const bytes = batch.reduce((sum, outgoing) => sum + outgoing.bytes, 0)
     this.#maxBytes = Math.min(this.#maxBytes, Math.ceil(bytes / 2) + batchOverhead)
   }

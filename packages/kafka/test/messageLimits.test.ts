@@ -77,6 +77,31 @@ describe('batches', () => {
     expect(await publish('b')).toBe(4)
   })
 
+  it.each([0, 1])(
+    'stay as large as the topic takes when those that were refused are given up, and all but %i of them',
+    async (alive) => {
+      const { driver, clock, send } = await createRig()
+      const sendAll = (prefix: string, deadline: (index: number) => number): void => {
+        for (let index = 0; index < 16; index += 1) {
+          send(`${prefix}-${index}`, { key: 'k', body: Buffer.alloc(1_000), deadline: deadline(index) })
+        }
+      }
+      sendAll('a', (index) => (index < alive ? 60_000 : 1_000))
+      await settled()
+      expect(driver.sends[0]!.texts).toHaveLength(16)
+      await clock.advance(1_500)
+      driver.sends[0]!.fail('tooLarge', 'no')
+      driver.onSend = ({ texts, confirm, fail }) => (texts.length > 4 ? fail('tooLarge', 'no') : confirm())
+      for (let turn = 0; turn < 20; turn += 1) await settled()
+      sendAll('b', () => 10_000)
+      for (let turn = 0; turn < 20; turn += 1) await settled()
+      const before = driver.sends.length
+      sendAll('c', () => 10_000)
+      for (let turn = 0; turn < 20; turn += 1) await settled()
+      expect(driver.sends.length - before).toBe(4)
+    },
+  )
+
   it('keep the order of a key while they are divided', async () => {
     const { driver, send } = await createRig()
     const written: string[] = []
