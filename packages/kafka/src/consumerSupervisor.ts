@@ -6,6 +6,7 @@ import type { Counts } from './counts.js'
 import type { ConsumerEvents, DriverConsumer } from './driver/driver.js'
 import { DriverError, isPassing } from './driver/driverError.js'
 import { textOf } from './errorMapping.js'
+import { rebalanceTimeoutOf } from './memberOptions.js'
 import type { Settings } from './options.js'
 
 /** Keeps one consumer running: makes a new one when it died or does nothing any more. */
@@ -41,13 +42,18 @@ export interface SupervisorParts {
 const leaveMs = 5_000
 /** One that joins and dies at once is still failing. */
 const settledMs = 10_000
-/** Beyond the longest legitimate silence: a rejoin that waits for a dead member, plus one request. */
+/** Beyond the longest legitimate silence: see `longestSilenceMs`. */
 const silenceMarginMs = 10_000
+
+/** A rejoin that waits for a dead member, or for one that works off what it has, plus one request. */
+function longestSilenceMs(settings: Settings): number {
+  return Math.max(settings.sessionTimeoutMs, rebalanceTimeoutOf(settings)) + settings.requestTimeoutMs
+}
 
 export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
   const { settings, clock, logger, events, groupId } = parts
   const ending = new AbortController()
-  const silenceMs = settings.sessionTimeoutMs + settings.requestTimeoutMs + silenceMarginMs
+  const silenceMs = longestSilenceMs(settings) + silenceMarginMs
   let current: DriverConsumer | undefined
   let endCurrent: (why: unknown) => void = () => {}
   /** How often there was an assignment; zero for a consumer that has not joined yet. */
@@ -101,7 +107,12 @@ export function superviseConsumer(parts: SupervisorParts): ConsumerSupervisor {
         alive()
         return isOver() ? undefined : events.fetched(batch)
       },
-      drained: () => (isOver() ? Promise.resolve() : events.drained()),
+      async drained() {
+        if (isOver()) return
+        await events.drained()
+        // Only now it begins to wait for the others.
+        aliveAt = clock.monotonic()
+      },
       reset: (partition) => void (isOver() || events.reset(partition)),
       alive,
       failed: end,
