@@ -13,6 +13,7 @@ const {
   driverFaults,
   foreignClients,
   handler,
+  longDrain,
   heldPartition,
   kcat,
   lost,
@@ -166,6 +167,7 @@ export const kafkaConsumingRequirements: readonly Requirement[] = [
             'crashCounting: a message whose deliveries ended in more crashes than allowed is dead-lettered without another attempt',
           ),
           afterCrash('messages go one at a time, over all partitions, each on record before it is handed over'),
+          afterCrash('and ten seconds without another one, the usual way goes on beside a handler that takes long'),
         ],
       },
     ],
@@ -312,6 +314,7 @@ export const kafkaConsumingRequirements: readonly Requirement[] = [
         must: 'Where the driver can delay the rejoin, it is drained first, within a budget.',
         tests: [
           draining('moves no partition before what is in flight is done, so that nobody handles it twice'),
+          longDrain('is not replaced meanwhile, nor while it waits for the others after that'),
           generationEnd('waits for what is in flight, commits it and lets go'),
           generationEnd('does not wait longer than it may, and commits what is done by then'),
         ],

@@ -55,6 +55,7 @@ export const kafkaSuites = {
   rung: kafka('groupSubscription.test', 'a rung'),
   rungPause: kafka('rungPause.test', 'a message of a rung'),
   stopping: kafka('groupSubscription.test', 'stopping'),
+  longDrain: kafka('longDrain.test', 'a consumer that works off what it has for minutes'),
   afterCrash: kafka('groupSubscription.test', 'after a crash'),
   queue: kafka('partitionQueue.test', 'a partition'),
   handler: kafka('consuming.int.test', 'a handler'),

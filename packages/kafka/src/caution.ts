@@ -43,7 +43,13 @@ export class Caution {
       this.release()
       return true
     }
-    if (inFlight > 0 || this.#isWriting || !this.#parts.turns.take(this, this.#parts.onChange)) return false
+    const { turns, onChange } = this.#parts
+    if (this.#isWriting) return false
+    if (inFlight > 0) {
+      turns.wait(this, onChange)
+      return false
+    }
+    if (!turns.take(this, onChange)) return false
     if (this.#recorded !== offset) {
       void this.#record(offset)
       return false

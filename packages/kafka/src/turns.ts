@@ -8,6 +8,8 @@ export interface Turns {
   begin(): void
   /** Whether it is the owner's turn; if not, `onTurn` is called when that has changed. */
   take(owner: object, onTurn: () => void): boolean
+  /** The owner has more to try than may be tried now: `onTurn` is called when turns are over, and perhaps before. */
+  wait(owner: object, onTurn: () => void): void
   giveBack(owner: object): void
 }
 
@@ -22,23 +24,48 @@ const longestCautionMs = 10_000
 export function createTurns(clock: Clock): Turns {
   const waiting = new Map<object, () => void>()
   let current: object | undefined
-  let timer: TimerHandle | undefined
+  let turnEnd: TimerHandle | undefined
+  let end: TimerHandle | undefined
   let beganAt: number | undefined
 
-  function next(): void {
-    timer?.cancel()
-    current = undefined
+  function leftMs(): number {
+    return beganAt === undefined ? longestCautionMs : beganAt + longestCautionMs - clock.monotonic()
+  }
+
+  /** Tells whoever waits when turns are over: with a handler that goes on and on nothing else would make it ask again. */
+  function run(): void {
+    beganAt ??= clock.monotonic()
+    end ??= clock.schedule(Math.max(0, leftMs()), onEnd, { background: true })
+  }
+
+  function onEnd(): void {
+    end = undefined
+    // The clock of timers may be ahead by a fraction of a millisecond, and turns may have begun anew.
+    if (leftMs() > 0) run()
+    else wake()
+  }
+
+  function wake(): void {
     // All of them: the first may have nothing to try any more, and nobody else would wake the others.
     const woken = [...waiting.values()]
     waiting.clear()
     for (const onTurn of woken) onTurn()
   }
 
+  function next(): void {
+    turnEnd?.cancel()
+    current = undefined
+    wake()
+  }
+
   return {
     get isOver() {
-      return beganAt !== undefined && clock.monotonic() - beganAt > longestCautionMs
+      return leftMs() <= 0
     },
-    begin: () => void (beganAt = undefined),
+    begin() {
+      beganAt = undefined
+      if (current !== undefined || waiting.size > 0) run()
+    },
     take(owner, onTurn) {
       if (current === owner) return true
       if (current !== undefined) {
@@ -46,13 +73,20 @@ export function createTurns(clock: Clock): Turns {
         return false
       }
       current = owner
-      beganAt ??= clock.monotonic()
-      timer = clock.schedule(longestTurnMs, next, { background: true })
+      run()
+      turnEnd = clock.schedule(longestTurnMs, next, { background: true })
       return true
+    },
+    wait(owner, onTurn) {
+      waiting.set(owner, onTurn)
+      run()
     },
     giveBack(owner) {
       waiting.delete(owner)
       if (current === owner) next()
+      if (current !== undefined || waiting.size > 0) return
+      end?.cancel()
+      end = undefined
     },
   }
 }

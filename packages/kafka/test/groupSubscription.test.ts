@@ -615,6 +615,32 @@ describe('after a crash', () => {
     expect(deliveries).toHaveLength(101)
   })
 
+  it('and ten seconds without another one, the usual way goes on beside a handler that takes long', async () => {
+    const { consumer, deliveries, running, transport, clock } = await crashed(0)
+    fetch(consumer(), 0, 50)
+    await clock.advance(9_000)
+    expect(deliveries).toHaveLength(1)
+    await clock.advance(2_000)
+    // Nothing was settled, and nothing fetched.
+    expect(deliveries).toHaveLength(50)
+    void running.stop(clock.monotonic() + 1_000)
+    await transport.close(clock.monotonic())
+    await clock.advance(0)
+    expect(clock.pendingCount).toBe(0)
+  })
+
+  it('that leave before their ten seconds are over leave no timer behind', async () => {
+    const { consumer, deliveries, running, transport, clock } = await crashed(0)
+    fetch(consumer(), 0, 50)
+    fetch(consumer(), 0, 50, 1)
+    await settled()
+    expect(deliveries).toHaveLength(1)
+    void running.stop(clock.monotonic() + 1_000)
+    await transport.close(clock.monotonic())
+    await clock.advance(0)
+    expect(clock.pendingCount).toBe(0)
+  })
+
   it('all partitions get their turn, and then the usual way', async () => {
     const { consumer, deliveries } = await crashed(0)
     fetch(consumer(), 0, 300)
