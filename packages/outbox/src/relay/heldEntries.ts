@@ -10,6 +10,11 @@ export class HeldPartition implements Lease {
   isLost = false
   /** It goes back as soon as nothing of it is under way. */
   isDraining = false
+  /**
+   * The store was asked to take it back. Without an answer that may be done at any time, under this very fence: so it is not used
+   * any more until it comes again under another.
+   */
+  isGivenBack = false
   /** Rises when unsent entries are forgotten: what was asked for before may lack those in front. */
   generation = 0
   heldCount = 0

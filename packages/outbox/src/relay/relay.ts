@@ -57,6 +57,7 @@ export function createRelay(options: RelayOptions): Relay {
   const counts = createCounts()
   const relayName = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
   const cancelling = new AbortController()
+  let attempts = 0
   let state: RelayState = 'idle'
   let run: RelayRun | undefined
   let endMetrics: (() => void) | undefined
@@ -74,7 +75,10 @@ export function createRelay(options: RelayOptions): Relay {
   async function begin(within: PartSurroundings, { deadline, signal }: SendOptions): Promise<void> {
     const { transport, logger, clock } = within
     const { store } = options
-    const world = new RelayWorld({ name: relayName, store, transport, logger, clock, options: normal, counts })
+    attempts += 1
+    // A name for each: what an attempt that failed asks of the database may be done much later, and concern its leases alone.
+    const name = attempts === 1 ? relayName : `${relayName}.${attempts}`
+    const world = new RelayWorld({ name, store, transport, logger, clock, options: normal, counts })
     const attempt = new RelayRun(world)
     run = attempt
     try {
@@ -153,7 +157,8 @@ export function createRelay(options: RelayOptions): Relay {
         ? startAlone(given as RelayStartOptions)
         : startWithin(given as PartSurroundings, sendOptions),
     stop,
-    health: () => relayHealth({ state, relay: relayName, run, counts, transport: options.transport }),
+    health: () =>
+      relayHealth({ state, relay: run?.world.name ?? relayName, run, counts, transport: options.transport }),
     async runOnce() {
       if (run === undefined || state !== 'running') throw stopped()
       await run.runOnce()

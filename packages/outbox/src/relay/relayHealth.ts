@@ -9,7 +9,7 @@ export type RelayState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped
 /** Whether a relay works, and how much waits. */
 export interface RelayHealth extends PartHealth {
   readonly state: RelayState
-  /** Names this relay in leases and logs. */
+  /** Names this relay in leases and logs; each attempt to start has a name of its own. */
   readonly relay: string
   /** Partitions that it owns. */
   readonly leases: number

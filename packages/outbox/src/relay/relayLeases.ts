@@ -134,7 +134,7 @@ export class RelayLeases {
       if (fences.get(held.partition) === held.fence) held.validUntil = validUntil
       else {
         this.#lose(held)
-        lost += 1
+        if (!held.isGivenBack) lost += 1
       }
     }
     for (const lease of view.leases) {
@@ -177,15 +177,16 @@ export class RelayLeases {
     }
   }
 
-  /** Chooses what goes back: what is drained already, then what has the least under way. */
+  /** Chooses what goes back: what must go anyway, what is drained already, then what has the least under way. */
   #share(share: number): void {
     const all = [...this.#partitions.values()]
-    const order = (held: HeldPartition): number => (held.isDraining ? -1 : held.heldCount)
+    const order = ({ isGivenBack, isDraining, heldCount }: HeldPartition): number =>
+      isGivenBack ? -2 : isDraining ? -1 : heldCount
     const excess = Math.max(all.length - share, 0)
     const leaving = new Set(all.sort((a, b) => order(a) - order(b)).slice(0, excess))
     for (const held of all) {
       const wasDraining = held.isDraining
-      held.isDraining = leaving.has(held)
+      held.isDraining = leaving.has(held) || held.isGivenBack
       if (held.isDraining && !wasDraining) this.#events.onForget(held)
     }
   }
@@ -195,6 +196,7 @@ export class RelayLeases {
     if (drained.length === 0) return
     const world = this.#world
     const leases = drained.map(({ partition, fence }) => ({ partition, fence }))
+    for (const held of drained) held.isGivenBack = true
     await world.ask((store) => store.giveBack(world.name, leases))
     for (const held of drained) this.#partitions.delete(held.partition)
     const facts = { event: 'relay.leases', count: this.#partitions.size, share: this.#view.share, given: leases.length }

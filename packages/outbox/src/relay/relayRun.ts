@@ -99,8 +99,9 @@ export class RelayRun {
   /** Resolves when the relay has asked for its partitions and begun to read. */
   async start(): Promise<void> {
     const { partitionCount } = await this.world.ask((store) => store.prepare())
-    await this.leases.renew()
     // Somebody has given up waiting for the start: nothing may begin again behind the end.
+    if (this.world.isStopping) return
+    await this.leases.renew()
     if (this.world.isStopping) return
     for (const watch of this.#watches) watch.start()
     void this.listener.listen()

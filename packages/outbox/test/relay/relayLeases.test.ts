@@ -60,6 +60,40 @@ describe('leases', () => {
     expect([relay.health().leases, other.relay.health().leases]).toEqual([1, 1])
   })
 
+  it('that the store was asked to take back, and did not answer, are not used again before they come anew', async () => {
+    let late: (() => Promise<void>) | undefined
+    const given: number[] = []
+    const { relay, transport, commit, clock, another } = createBench({
+      partitionCount: 2,
+      decorate: (inner) => ({
+        ...inner,
+        giveBack: (name, leases) => {
+          given.push(...leases.map(({ partition }) => partition))
+          late ??= () => inner.giveBack(name, leases)
+          return Promise.reject(new Error('no answer'))
+        },
+      }),
+    })
+    await relay.start()
+    const other = another()
+    await other.relay.start()
+    await clock.advance(4_000)
+    const [partition] = given
+    if (partition === undefined) throw new Error('nothing was given back')
+    // What was asked is not done yet when the other relay is gone, and the share covers the partition again.
+    const leaving = other.relay.stop()
+    await clock.advance(20_000)
+    await leaving
+    const [key] = keysOfPartition(partition === 0 ? 0 : 1, 2)
+    await commit([entryOf(key, 1)])
+    await clock.advance(20_000)
+    expect(transport.sent).toEqual([])
+    await late?.()
+    await clock.advance(20_000)
+    expect(transport.sent).toEqual([`${key}-1`])
+    expect(relay.health()).toMatchObject({ leases: 2, counts: { leasesGained: 3, leasesLost: 0, removed: 1 } })
+  })
+
   it('of a relay that dies are taken over when they have run out, and what it had under way is published again', async () => {
     const line = severable()
     const { relay, transport, commit, clock, another, store } = createBench()

@@ -75,6 +75,57 @@ describe('starting a relay', () => {
     expect(() => createRelay({ store: createMemoryStore(), logs: { maxRepeats: 0 } })).toThrow(/maxRepeats/)
   })
 
+  it('keeps its leases, though an attempt that failed leaves much later', async () => {
+    let isAway = true
+    let leave: (() => Promise<void>) | undefined
+    const { relay, transport, commit, clock, store } = createBench({
+      decorate: (inner) => ({
+        ...inner,
+        renew: (...args) => (isAway ? Promise.reject(unavailable()) : inner.renew(...args)),
+        async leave(name) {
+          if (leave !== undefined) return inner.leave(name)
+          await new Promise<void>((resolve) => {
+            leave = async () => resolve(await inner.leave(name))
+          })
+        },
+      }),
+    })
+    const started = relay.start({ ifUnavailable: 'wait' })
+    await clock.advance(0)
+    isAway = false
+    await clock.advance(1_000)
+    await started
+    const name = relay.health().relay
+    await leave?.()
+    // Another relay that asks now finds nothing that is free.
+    expect(await store.renew('another', 1_000)).toMatchObject({ leases: [], relays: 2 })
+    await commit(entriesOf('a', 2))
+    await clock.advance(10_000)
+    expect(relay.health()).toMatchObject({ relay: name, leases: 8, counts: { leasesLost: 0, removed: 2 } })
+    expect(transport.sent).toEqual(['a-1', 'a-2'])
+  })
+
+  it('takes nothing once nobody waits for it any more', async () => {
+    let answer: (() => void) | undefined
+    const { relay, clock, store } = createBench({
+      decorate: (inner) => ({
+        ...inner,
+        async prepare() {
+          await new Promise<void>((resolve) => (answer = resolve))
+          return inner.prepare()
+        },
+      }),
+    })
+    const started = expect(relay.start({ deadlineMs: 1_000 })).rejects.toMatchObject({
+      code: 'POSTHORN_OUTBOX_UNAVAILABLE',
+    })
+    await clock.advance(1_100)
+    await started
+    answer?.()
+    await clock.advance(100)
+    expect(await store.renew('another', 1_000)).toMatchObject({ share: 8, relays: 1 })
+  })
+
   it('ends when the relay is stopped meanwhile', async () => {
     const { relay, clock } = createBench({
       decorate: (store) => ({ ...store, prepare: () => Promise.reject(unavailable()) }),
