@@ -21,6 +21,7 @@ export type HealthCode =
   | 'noProgress'
   | 'databaseAway'
   | 'keysParked'
+  | 'keysWaiting'
   | 'upkeepFailed'
   | 'notAttached'
   | 'notReady'
@@ -60,6 +61,10 @@ export const healthCodes: Readonly<Record<HealthCode, HealthCodeFacts>> = {
     next: 'Check that the database runs and can be reached; it is asked again by itself.',
   },
   keysParked: { ends: 'nothing', next: 'Look at the parked keys, and decide what becomes of each.' },
+  keysWaiting: {
+    ends: 'readiness',
+    next: 'Repair the destination that takes nothing, which the log names; nothing else is read until fewer keys wait.',
+  },
   upkeepFailed: { ends: 'nothing', next: 'Read why; it is tried again by itself, and there is room for days.' },
   notAttached: { ends: 'readiness', next: 'Attach it to a service that starts.' },
   notReady: { ends: 'readiness', next: 'Ask its own facts why; it gave no reason.' },

@@ -31,7 +31,8 @@ export const outboxMetrics: OutboxMetrics = {
     type: 'gauge',
     name: 'posthorn.relay.ready',
     unit: '{relay}',
-    description: '1 while the relay runs, its leases are valid and its transport takes messages, else 0.',
+    description:
+      '1 while the relay runs, its leases are valid, its transport takes messages and not too many keys wait, else 0.',
     attributes: ofService,
     alert: '0 for minutes.',
     combine: 'min',

@@ -57,8 +57,10 @@ export class KeyLane implements EntryKey {
   inFlightCount = 0
   /** Outages in a row. */
   failures = 0
-  /** On the monotonic clock; 0: it does not wait. */
+  /** On the monotonic clock; 0: it does not wait. While it waits, nothing of it is held. */
   waitUntil = 0
+  /** The destination that took nothing when it last waited. */
+  waitsFor = ''
   /** Failures that the store is being told of. */
   failingCount = 0
   /** There is more of the key than what is here, and it is not wanted now. */

@@ -20,7 +20,7 @@ export interface RelayHealth extends PartHealth {
   readonly held: number
   /** Of these, what the broker has not confirmed. */
   readonly inFlight: number
-  /** Keys that wait because their destination takes nothing. */
+  /** Keys that wait because their destination takes nothing; nothing of them is held. */
   readonly waitingKeys: number
   /** Entries in the outbox; this and the following as of the last look, undefined before the first. */
   readonly depth: number | undefined
@@ -80,6 +80,8 @@ function* reasonsOf({ state, run, transport }: Facts): Iterable<HealthReason> {
   if (run?.standsStill === true)
     yield reason('noProgress', 'It reads, sends and removes nothing, though everything is there')
   if (state === 'starting' || state === 'running') yield* (run?.world.transport ?? transport)?.health().reasons ?? []
+  if (state === 'running' && run?.sender.isCrowded === true)
+    yield reason('keysWaiting', `${run.sender.waitingCount} keys wait for destinations that take nothing`)
   const parkedKeys = run?.stats.latest?.parkedKeys ?? 0
   if (parkedKeys > 0) yield reason('keysParked', `${parkedKeys} keys are parked`)
 }

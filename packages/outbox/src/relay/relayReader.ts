@@ -7,8 +7,6 @@ import type { HeldPartition } from './heldEntries.js'
 import type { RelaySender } from './relaySender.js'
 import type { RelayWorld } from './relayWorld.js'
 
-/** So many times `maxInFlight` is held when that is because keys wait for their destination. */
-const waitingFactor = 5
 /** Between two reads of less than a quarter of what may be held: slow keys free places one by one. */
 const smallReadMs = 10
 /** A key of which so little is held is never left out: that would cost more than the places. */
@@ -160,8 +158,8 @@ export class RelayReader {
     const { held, options } = this.#world
     const { maxInFlight, maxInFlightBytes } = options
     if (held.bytes >= maxInFlightBytes) return 0
-    const waiting = this.#sender.waitingCount
-    return Math.min(maxInFlight - (held.count - waiting), maxInFlight * waitingFactor - held.count)
+    const { waitingCount, maxWaiting } = this.#sender
+    return Math.min(maxInFlight, maxWaiting - waitingCount) - held.count
   }
 
   #armPoll(): void {

@@ -42,7 +42,6 @@ export class RelayRun {
       onForgotten: (lane: HeldEntry['lane']) => this.#reader.forgotten(lane),
       onMore: (delayMs: number) => this.#reader.requestIn(delayMs),
       onLostSettled: () => this.#reader.request(),
-      onWaiting: () => this.#tellQuiet(),
       onReleased,
     }
     this.sender = new RelaySender(world, sender, partitions)
@@ -163,7 +162,7 @@ export class RelayRun {
   }
 
   #tellQuiet(): void {
-    if (this.world.held.count > this.sender.waitingCount) return
+    if (this.world.held.count > 0) return
     const waiting = this.#quiet
     this.#quiet = []
     for (const resolve of waiting) resolve()

@@ -17,17 +17,24 @@ export interface SenderEvents {
   onMore(delayMs: number): void
   /** A send of a partition that was lost is settled, or a failure told. */
   onLostSettled(): void
-  /** A key waits for its destination. */
-  onWaiting(): void
 }
 
-const outageBackoff = { firstMs: 100, maxMs: 10_000 }
+const outageFirstMs = 100
+const outageMaxMs = 10_000
+/** The more keys wait, the longer each: all together they try no more often than about 200 times a second. */
+const outageMaxMsPerKey = 10
+/** So many keys wait per place of `maxInFlight`. Each is named in every read, so there has to be an end. */
+const waitingFactor = 10
+const leastWaiting = 1_000
+const crowdedShare = 0.9
+/** Of each that its destination takes after all, as many others follow at once: all of them within a few rounds. */
+const wokenByOne = 2
 /** Between two looks whether the transport is back: its health costs nothing. */
 const readyCheckMs = 200
 
 /**
  * Sends what is held: keys beside each other, the entries of one key one after the other. Whatever becomes of an entry, it is
- * confirmed, or put back in front of its key, or forgotten together with all behind it.
+ * confirmed, or forgotten together with all behind it, to be read again.
  */
 export class RelaySender {
   readonly #world: RelayWorld
@@ -43,16 +50,26 @@ export class RelaySender {
     this.#events = events
     this.#partitions = partitions
     this.#reports = createFailureReports(world)
-    this.#waiting = new WaitingLanes(world.clock, (lane) => this.pump(lane))
+    this.#waiting = new WaitingLanes(world.clock, (lanes) => this.#reopen(lanes))
   }
 
   get inFlightCount(): number {
     return this.#inFlightCount
   }
 
-  /** Keys that wait for their destination; each holds one entry. */
+  /** Keys that wait for their destination; nothing of them is held. */
   get waitingCount(): number {
     return this.#waiting.count
+  }
+
+  /** With so many keys that wait, nothing else is read. */
+  get maxWaiting(): number {
+    return Math.max(this.#world.options.maxInFlight * waitingFactor, leastWaiting)
+  }
+
+  /** About as many keys wait as may: little else is read. Some are always just being tried. */
+  get isCrowded(): boolean {
+    return this.#waiting.count >= this.maxWaiting * crowdedShare
   }
 
   /** The transport takes nothing now. */
@@ -93,7 +110,7 @@ export class RelaySender {
     for (const lane of partition.lanes.values()) {
       this.#waiting.remove(lane)
       lane.failures = 0
-      this.#forgetUnsent(lane, 0)
+      this.#forgetUnsent(lane)
       this.#tidy(lane)
     }
   }
@@ -138,10 +155,12 @@ export class RelaySender {
     const { lane } = held
     this.#world.counts.published += 1
     if (receipt.routed === false) this.#world.counts.unrouted += 1
+    const hadFailed = lane.failures > 0
     lane.failures = 0
     this.pump(lane)
     this.#tidy(lane)
     this.#events.onConfirmed(held, this.#inFlightCount === 0)
+    if (hadFailed) this.#waiting.wake(held.entry.destination, wokenByOne)
   }
 
   #failed(held: HeldEntry, error: unknown): void {
@@ -156,21 +175,27 @@ export class RelaySender {
     }
   }
 
-  /** The key waits with this entry alone; what is behind it is read again later. */
+  /** The key waits, and meanwhile holds nothing: what takes no messages must not take the places of others. */
   #putBack(held: HeldEntry): void {
     const { lane } = held
     const isLeaving = this.#world.isStopping || lane.owner.isDraining
     lane.failures += 1
-    lane.add(held)
-    this.#forgetUnsent(lane, isLeaving ? 0 : 1)
-    if (isLeaving) {
-      // Nothing is known of it any more: should the partition stay after all, the key is read like any other.
-      lane.failures = 0
-      this.#tidy(lane)
-      return
+    if (!isLeaving) {
+      const maxMs = Math.max(outageMaxMs, this.#waiting.count * outageMaxMsPerKey)
+      const delayMs = 1 + fullJitter(lane.failures, { firstMs: outageFirstMs, maxMs })
+      this.#waiting.add(lane, held.entry.destination, delayMs)
     }
-    this.#waiting.add(lane, 1 + fullJitter(lane.failures, outageBackoff))
-    this.#events.onWaiting()
+    this.#forgetUnsent(lane, held)
+    if (!isLeaving) return
+    // Nothing is known of it any more: should the partition stay after all, the key is read like any other.
+    lane.failures = 0
+    this.#tidy(lane)
+  }
+
+  /** Keys have waited, and are read again. */
+  #reopen(lanes: readonly KeyLane[]): void {
+    for (const lane of lanes) lane.isClosed = false
+    this.#events.onMore(0)
   }
 
   async #report(held: HeldEntry, error: unknown): Promise<void> {
@@ -188,17 +213,16 @@ export class RelaySender {
       // The store could not be told: it is sent, and fails, once more.
       this.#putBack(held)
     } else {
-      this.#forgetUnsent(lane, 0)
-      this.#release([held])
+      this.#forgetUnsent(lane, held)
       if (retryAfterMs !== Infinity) this.#events.onMore(retryAfterMs + 1)
       lane.failures = 0
       this.#tidy(lane)
     }
   }
 
-  /** Forgets all but the first `keep` unsent entries; nothing of the key is read until those are done with. */
-  #forgetUnsent(lane: KeyLane, keep: number): void {
-    const forgotten = lane.unsent.splice(keep)
+  /** Forgets what is not sent, behind one that failed; nothing of the key is read until that is done with. */
+  #forgetUnsent(lane: KeyLane, ...failed: readonly HeldEntry[]): void {
+    const forgotten = [...failed, ...lane.unsent.splice(0)]
     lane.close(0)
     this.#events.onForgotten(lane)
     this.#release(forgotten)

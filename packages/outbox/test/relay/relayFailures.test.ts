@@ -3,6 +3,7 @@ import type { ErrorCode } from '@posthorn/core'
 import { describe, expect, it } from 'vitest'
 import { failureKinds, isOwnFailure } from '../../src/relay/publishFailures.js'
 import { confirmed, createBench, entriesOf, entryOf, refusal } from './bench.js'
+import type { NewEntry } from '../../src/index.js'
 import type { Answer } from './bench.js'
 
 /** Refuses key `bad`, and confirms everything else. */
@@ -10,6 +11,12 @@ const refuseBad =
   (code: ErrorCode, retryable?: boolean): Answer =>
   (sending) =>
     sending.message.partitionKey === 'bad' ? Promise.reject(refusal(code, retryable)) : confirmed(sending)
+
+/** Destination `full` takes nothing. */
+const refuseFull: Answer = (sending) =>
+  'destination' in sending.target && sending.target.destination === 'full'
+    ? Promise.reject(refusal('POSTHORN_PUBLISH_REFUSED'))
+    : confirmed(sending)
 
 const ofBad = (ids: readonly string[]): string[] => ids.filter((id) => id.startsWith('bad-'))
 
@@ -161,16 +168,57 @@ describe('outages', () => {
 
   it('hold up only the keys that they concern, though these are more than may be in memory', async () => {
     const { relay, transport, commit, clock } = createBench({ maxInFlight: 20 })
-    transport.answer = (sending) =>
-      'destination' in sending.target && sending.target.destination === 'full'
-        ? Promise.reject(refusal('POSTHORN_PUBLISH_REFUSED'))
-        : confirmed(sending)
+    transport.answer = refuseFull
     await commit(Array.from({ length: 60 }, (_, n) => entryOf(`bad${n}`, 1, { destination: 'full' })))
     await relay.start()
     await clock.advance(5_000)
     await commit(Array.from({ length: 60 }, (_, n) => entryOf(`good${n}`, 1)))
     await clock.advance(1_000)
     expect(transport.confirmed).toHaveLength(60)
+  })
+
+  it('hold nothing of the keys that wait, so that neither places nor bytes run out, and end in order for all of them', async () => {
+    const { relay, transport, commit, clock } = createBench({ maxInFlight: 20, maxInFlightBytes: 2_000 })
+    transport.answer = refuseFull
+    const body = Buffer.alloc(100)
+    const large = (n: number): NewEntry[] =>
+      entriesOf(`bad${n}`, 2).map((entry) => ({
+        ...entry,
+        destination: 'full',
+        message: { ...entry.message, body },
+      }))
+    await commit(Array.from({ length: 300 }, (_, n) => large(n)).flat())
+    await relay.start()
+    await clock.advance(60_000)
+    expect(relay.health()).toMatchObject({ ready: true, waitingKeys: 300, held: 0 })
+    await commit(Array.from({ length: 60 }, (_, n) => entryOf(`good${n}`, 1)))
+    await clock.advance(1_000)
+    expect(transport.confirmed).toHaveLength(60)
+    transport.answer = confirmed
+    // Not each key has to wait until it is due: those that are taken bring the others.
+    await clock.advance(5_000)
+    expect(transport.confirmed).toHaveLength(660)
+    for (let n = 0; n < 300; n += 1) {
+      expect(transport.confirmed.filter((id) => id.startsWith(`bad${n}-`))).toEqual([`bad${n}-1`, `bad${n}-2`])
+    }
+    expect(relay.health()).toMatchObject({ waitingKeys: 0, held: 0, counts: { removed: 660 } })
+  })
+
+  it('of more keys than a relay leaves out of its reads end its readiness, and are tried no more often for that', async () => {
+    const { relay, transport, commit, clock } = createBench({ maxInFlight: 20 })
+    transport.answer = refuseFull
+    await commit(Array.from({ length: 3_000 }, (_, n) => entryOf(`bad${n}`, 1, { destination: 'full' })))
+    await relay.start()
+    await clock.advance(60_000)
+    expect(relay.health()).toMatchObject({ ready: false, live: true, reasons: [{ code: 'keysWaiting' }] })
+    expect(relay.health().waitingKeys).toBeLessThanOrEqual(1_000)
+    const before = transport.sent.length
+    await clock.advance(60_000)
+    expect(transport.sent.length - before).toBeLessThan(60 * 300)
+    transport.answer = confirmed
+    await clock.advance(30_000)
+    expect(transport.confirmed).toHaveLength(3_000)
+    expect(relay.health()).toMatchObject({ ready: true, reasons: [], waitingKeys: 0 })
   })
 
   it('stop reading and sending while the transport is not ready, and go on when it is', async () => {
