@@ -14,7 +14,7 @@ import type { HandOver } from './handOver.js'
 import { ReceivedDelivery, redeliveriesOf } from './messageMapping.js'
 import type { Settler } from './messageMapping.js'
 import { directTagWriter, plainTagWriter } from './tagWriter.js'
-import { settledBy } from './waiting.js'
+import { lingerMs, rest, settledBy } from './waiting.js'
 import type { ConsumerProgress } from './watchdog.js'
 
 /** What a session consumes, and whom it tells. */
@@ -38,13 +38,6 @@ export interface SessionParts {
 
 /** Acks for at most this part of the prefetch wait for others: the broker keeps sending meanwhile. */
 const heldShare = 4
-
-/**
- * Between the last acks and the close of their channel: a quorum queue drops settlements that its channel still holds
- * back when that closes (rabbitmq-server#10327), and what was handled comes again. Without it 14 of 40 stops did so,
- * with 10 ms none.
- */
-const lingerMs = 50
 
 /**
  * One consumer on one channel: opening → consuming → (stopping) → ended. Everything that it delivered belongs to it:
@@ -283,8 +276,4 @@ function cancelled(unsettledCount: number): string {
   const gone = 'the broker cancelled it: its queue is gone or moved'
   // 4.3 says no more than that; without a delivery it cannot have been one.
   return unsettledCount === 0 ? gone : `${gone}, or ${deliveryTimeoutAdvice}`
-}
-
-function rest(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs))
 }
