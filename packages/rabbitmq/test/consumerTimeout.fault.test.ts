@@ -1,5 +1,6 @@
 import { createLogCapture } from './support/logCapture.js'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createService, defineEvent, on, silentLogger } from '@posthorn/core'
 import type { Delivery, Transport } from '@posthorn/core/adapter'
 import { acquireRabbitMq } from '../../../test/stack/src/index.js'
 import type { RabbitMq, RabbitMqVersion } from '../../../test/stack/src/index.js'
@@ -88,6 +89,53 @@ async function endCaution(broker: RabbitMq, transport: Transport, orders: string
     return consumers?.trim() === String(maxInFlight)
   }, 60_000)
 }
+
+describe('a consumer that is paused for longer than the broker’s consumer timeout', () => {
+  it('has given back what waited, in time: no consumer is taken away, no crash is counted, and all is handled', async () => {
+    const broker = await acquireRabbitMq({ version: '4.3', fresh: true })
+    releases.push(broker.release)
+    await broker.control?.ctl('eval', shortTimeout)
+    const transport = createRabbitMq({ urls: broker.urls, consumerTimeoutMs: 4_000 })
+    const contract = defineEvent({ type: 'com.example.placed.v1', destination: uniqueDestination(), schema: {} })
+    const service = createService({ source: '/test', transport, publishes: [contract], logger: silentLogger })
+    releases.push(() => service.stop())
+    /** What the broker counted for each. */
+    const handled: number[] = []
+    let letGo!: () => void
+    const gate = new Promise<void>((resolve) => (letGo = resolve))
+    const handler = on(contract, async (_, { headers }) => {
+      await gate
+      handled.push(Number(headers['x-delivery-count'] ?? 0))
+    })
+    const consumer = service.consume('billing', {
+      handlers: [handler],
+      concurrency: 1,
+      maxInFlight,
+      retry: { delaysMs: [] },
+    })
+    await service.start()
+    for (let n = 0; n < 10; n += 1) await service.publish(contract, n)
+    await eventually(() => consumer.health().inFlight === 10)
+    consumer.pause()
+    letGo()
+    await eventually(() => consumer.health().inFlight === 0)
+    expect(consumer.health()).toMatchObject({ handled: 1, released: 9 })
+    // Beside them a delivery that is held, in a queue of its own: when the broker takes it back, the time is up for all.
+    const beside = uniqueDestination()
+    const inbox = await openInbox(transport, subscriptionTo(beside, { maxInFlight }), (delivery) => {
+      if (delivery.id?.startsWith('other')) delivery.complete()
+    })
+    await sendTo(transport, { destination: beside }, message({ id: 'held' }))
+    await nextOf('held', inbox)
+    ;(await whileBusy(transport, beside, () => nextOf('held', inbox))).complete()
+    expect(handled).toHaveLength(1)
+    consumer.resume()
+    await eventually(() => consumer.health().handled === 10)
+    expect(consumer.health()).toMatchObject({ state: 'running', ready: true, inFlight: 0, deadLettered: 0 })
+    expect(handled).toEqual(Array.from({ length: 10 }, () => 0))
+    expect(transport.health().counts).toMatchObject({ resubscribed: 1, cautions: 0 })
+  }, 300_000)
+})
 
 async function nextOf(id: string, inbox: Inbox): Promise<Delivery> {
   for (;;) {

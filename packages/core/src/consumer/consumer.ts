@@ -1,6 +1,7 @@
 import { ConfigurationError, LifecycleError } from '../errors.js'
-import type { Delivery, RunningSubscription, Subscription } from '../ports.js'
-import { endedBy, graceMs, neverStarted } from '../settledBy.js'
+import type { TimerHandle } from '../clock.js'
+import type { Subscription } from '../ports.js'
+import { endedBy } from '../settledBy.js'
 import type { StartSteps } from '../startSteps.js'
 import type { Publisher } from '../publisher/publisher.js'
 import type { MessagingKit } from '../publisher/publisherOptions.js'
@@ -8,6 +9,7 @@ import { consumerHealth } from './consumerHealth.js'
 import type { ConsumerHealth } from './consumerHealth.js'
 import { handlerProblems, resolveConsumerOptions, subscriptionsOf } from './consumerOptions.js'
 import type { ConsumerOptions, ResolvedConsumerOptions } from './consumerOptions.js'
+import { createGroupIntake } from './groupIntake.js'
 import type { HandlerRegistration } from './handler.js'
 import type { HandlerEntry } from './handlerTable.js'
 import { compose } from './middleware.js'
@@ -17,7 +19,10 @@ import type { Pipeline, PipelineReadings } from './pipeline.js'
 /** One group's handlers, running. */
 export interface Consumer {
   readonly group: string
-  /** Starts no further handler calls; deliveries wait, up to `maxInFlight`. */
+  /**
+   * Starts no further handler calls; deliveries wait, up to `maxInFlight`. Where the broker lets nobody hold them for long,
+   * they are given back when the pause has lasted a tenth of that time, and the group subscribes anew when it resumes.
+   */
   pause(): void
   resume(): void
   health(): ConsumerHealth
@@ -59,15 +64,25 @@ interface Prepared {
   readonly pipeline: Pipeline | undefined
 }
 
+/** After this share of the time that the transport lets a delivery be unsettled, a pause gives back what waits. */
+const restShare = 0.1
+/** What the transport has to let go of a subscription that rests. */
+const restMs = 30_000
+
 /** Makes a consumer from options that were checked; lazy handlers are checked by `prepare`. */
 export function makeConsumer({ kit, group, options, publisher }: ManagedConsumerOptions): ManagedConsumer {
   const resolved = resolveConsumerOptions(options, kit.transport.capabilities.maxHoldMs)
   let state: ConsumerHealth['state'] = 'idle'
   let prepared: Prepared | undefined
-  let running: RunningSubscription[] = []
   let paused = false
-  let isSubscribed = false
+  let resting = false
+  let restTimer: TimerHandle | undefined
   let stopping: Promise<void> | undefined
+  const intake = createGroupIntake({
+    kit,
+    group,
+    onDeliveries: (destination, deliveries) => prepared?.pipeline?.take(destination, deliveries),
+  })
 
   function prepare(): Prepared {
     if (prepared !== undefined) return prepared
@@ -81,13 +96,41 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
     return prepared
   }
 
+  function pauseNow(): void {
+    state = 'paused'
+    prepared?.pipeline?.pause()
+    const { maxHoldMs } = kit.transport.capabilities
+    if (maxHoldMs !== undefined) restTimer = kit.clock.schedule(maxHoldMs * restShare, rest, { background: true })
+  }
+
+  /** A broker that takes deliveries back by itself counts that as a crash, of messages that did nothing. */
+  function rest(): void {
+    resting = true
+    kit.logger.info(
+      { event: 'consumer.rest', group },
+      'Paused for long: what waits goes back until the consumer resumes',
+    )
+    // Intake first: a broker would deliver what is released to us again.
+    void intake.stop(kit.clock.monotonic() + restMs)
+    prepared?.pipeline?.rest()
+  }
+
+  /** True when it had given back what waited. */
+  function endPause(): boolean {
+    restTimer?.cancel()
+    const rested = resting
+    resting = false
+    return rested
+  }
+
   async function stop(deadline: number): Promise<void> {
     state = 'draining'
+    endPause()
     // Intake first: a broker would deliver what `drain` releases to us again.
-    const stops = running.map((subscription) => subscription.stop(deadline))
+    const stops = intake.stop(deadline)
     prepared?.pipeline?.drain()
     // Together: a subscription that takes its time must not eat up the handlers'.
-    const intakeEnded = endedBy(kit.clock, deadline, Promise.allSettled(stops))
+    const intakeEnded = endedBy(kit.clock, deadline, stops)
     await prepared?.pipeline?.finish(deadline)
     await intakeEnded
     state = 'stopped'
@@ -105,47 +148,32 @@ export function makeConsumer({ kit, group, options, publisher }: ManagedConsumer
       }
       const { subscriptions, pipeline, problems } = prepare()
       if (pipeline === undefined) throw new ConfigurationError('The service', problems)
-      state = paused ? 'paused' : 'running'
-      if (paused) pipeline.pause()
-      const subscribe = async (subscription: Subscription): Promise<void> => {
-        const onDeliveries = (deliveries: readonly Delivery[]): void =>
-          pipeline.take(subscription.destination, deliveries)
-        running.push(
-          await steps.attempt(
-            (options) => kit.transport.subscribe(subscription, onDeliveries, options),
-            () => neverStarted(`subscription to ${subscription.destination}`),
-          ),
-        )
+      state = 'running'
+      if (paused) pauseNow()
+      try {
+        await intake.open(subscriptions, steps)
+      } catch (error) {
+        endPause()
+        pipeline.resume()
+        state = 'idle'
+        throw error
       }
-      const results = await Promise.allSettled(subscriptions.map(subscribe))
-      const failed = results.find((result) => result.status === 'rejected')
-      if (failed === undefined) {
-        isSubscribed = true
-        return
-      }
-      // All or nothing: a group that hears only some of its destinations looks healthy and is not.
-      const { deadline } = steps
-      const stops = running.map((subscription) => subscription.stop(deadline))
-      await endedBy(kit.clock, deadline + graceMs, Promise.allSettled(stops))
-      running = []
-      state = 'idle'
-      throw failed.reason
     },
     stop: (deadline) => (stopping ??= stop(deadline)),
     pause() {
       paused = true
-      if (state !== 'running') return
-      state = 'paused'
-      prepared?.pipeline?.pause()
+      if (state === 'running') pauseNow()
     },
     resume() {
       paused = false
       if (state !== 'paused') return
       state = 'running'
+      const rested = endPause()
       prepared?.pipeline?.resume()
+      if (rested) void intake.reopen(prepared?.subscriptions ?? [])
     },
     health() {
-      const shown = state === 'running' && !isSubscribed ? 'starting' : state
+      const shown = state === 'running' && !intake.isOpen ? 'starting' : state
       return consumerHealth({ group, state: shown, pipeline: prepared?.pipeline?.health(), transport: kit.transport })
     },
     readings: () => ({

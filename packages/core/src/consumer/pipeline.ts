@@ -57,6 +57,8 @@ export interface Pipeline {
   take(destination: string, deliveries: readonly Delivery[]): void
   pause(): void
   resume(): void
+  /** While it is paused: releases what was not started, and what would wait from now on. */
+  rest(): void
   /** Takes nothing more in, and releases what was not started. */
   drain(): void
   /** Resolves when everything is settled; at the deadline the rest is aborted and released. */
@@ -90,6 +92,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
   let lastWatched: AbortSignal | undefined
   let draining = false
   let paused = false
+  let resting = false
   let idleWaiters: (() => void)[] = []
 
   const intake = createIntake({ kit, group, options, table })
@@ -113,7 +116,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
       item.waitsSince = clock.monotonic()
       scheduler.ready(item, true)
     },
-    isDraining: () => draining,
+    isDraining: () => draining || resting,
     onRetry: noteRetry,
     readmit(item) {
       item.waitsSince = clock.monotonic()
@@ -177,7 +180,7 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
 
   /** A message enters its lane before it is read, where the broker tells its key; else it is read to learn it. */
   function arrive(item: InFlight): void {
-    if (draining) return settlement.settle(item, { kind: 'release' })
+    if (draining || resting) return settlement.settle(item, { kind: 'release' })
     if (options.order !== undefined && item.laneKey === undefined) {
       const known = item.delivery.partitionKey
       if (known === undefined && !admit(item)) return
@@ -309,7 +312,12 @@ export function createPipeline({ kit, group, options, table, publisher }: Pipeli
     },
     resume() {
       paused = false
+      resting = false
       scheduler.resume()
+    },
+    rest() {
+      resting = true
+      releaseAll(takeWaiting())
     },
     drain() {
       draining = true

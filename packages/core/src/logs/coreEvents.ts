@@ -80,6 +80,18 @@ export const coreEvents = {
     fields: ['messageId', 'type', 'destination', 'group', 'traceId', 'address', 'code', 'err'],
     nearData: true,
   },
+  'consumer.rest': {
+    level: 'info',
+    meaning: 'A consumer is paused for so long that what waits for it goes back to the broker until it resumes.',
+    action: 'Nothing; resume it when the reason of the pause is gone.',
+    fields: ['group'],
+  },
+  'consumer.resubscribe': {
+    level: 'warn',
+    meaning: 'A consumer that resumed after a long pause could not subscribe; it is tried again.',
+    action: 'Look at the error; nothing, if the broker is away.',
+    fields: ['group', 'failures', 'code', 'err'],
+  },
   'consumer.standstill': {
     level: 'error',
     meaning: 'Handlers are past their time, and nothing of the group ends: `health().live` is false.',
