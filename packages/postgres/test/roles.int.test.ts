@@ -62,6 +62,21 @@ describe('with the rights that grantSql prints', () => {
     await stores.inbox.maintain()
   })
 
+  test('the relay discards a parked key with what it has for later, and may delete nothing else of that', async () => {
+    const later = entry({ key: 'gone', notBefore: new Date(Date.now() + 3_600_000) })
+    await inTransaction(pools.writer, (client) => stores.writer.insert(client, [entry({ key: 'gone' }), later]))
+    const { relay } = stores
+    const { leases } = await relay.renew('r', 60_000)
+    const [first] = await relay.read(everything('r', leases))
+    await relay.fail('r', refOf(first!, leases), { code: 'X', message: 'x' }, { maxAttempts: 1, retryAfterMs: 1 })
+    const [parked] = await relay.parkedKeys()
+    expect(await relay.decide(parked!, 'discard')).toBe(2)
+    expect(await relay.decide(parked!, 'discard')).toBe(false)
+    await relay.leave('r')
+    expect(await stateOf('relay', `delete from ${own.schema}.outbox_scheduled`)).toBe(refused)
+    expect(await stateOf('inbox', `select ${own.schema}.outbox_discard(0::smallint, 'gone')`)).toBe(refused)
+  })
+
   test('the relay sees that a transaction of somebody else stays open', async () => {
     const holder = await own.pool.connect()
     try {

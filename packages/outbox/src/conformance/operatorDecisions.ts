@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Lease, ParkedKey } from '../ports.js'
-import { entriesOf, idsOf, refsOf } from './storeBench.js'
+import { entriesOf, entryOf, idsOf, refsOf } from './storeBench.js'
 import type { StoreBench } from './storeBench.js'
 import { storePromise } from './storeCase.js'
 import type { StorePromise } from './storeCase.js'
@@ -55,6 +55,18 @@ export const operatorDecisions: StorePromise = storePromise('operatorDecisions',
       assert.deepEqual(idsOf(await bench.read(leases)), ['b-1'])
       await bench.commit(entriesOf('a', 1))
       assert.deepEqual(await ofKeyA(bench, leases), ['a-1'])
+    },
+  },
+  {
+    title: 'discard deletes what the key has for later too, and no other’s',
+    async run(bench) {
+      const { key, leases } = await parked(bench)
+      const notBefore = new Date(Date.now() + 3_600_000)
+      await bench.commit([entryOf('a', 4, { notBefore }), entryOf('b', 2, { notBefore })])
+      assert.equal((await bench.relays.stats()).scheduled, 2)
+      assert.equal(await bench.relays.decide(key, 'discard'), 4)
+      assert.equal((await bench.relays.stats()).scheduled, 1)
+      assert.deepEqual(idsOf(await bench.read(leases)), ['b-1'])
     },
   },
   {

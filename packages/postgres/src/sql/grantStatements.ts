@@ -22,6 +22,7 @@ export const grantStatements = (
       `grant select, delete on ${s}.outbox to ${role}`,
       `grant select on ${s}.outbox_scheduled to ${role}`,
       `grant execute on function ${s}.outbox_release_due(smallint[], bigint[], integer) to ${role}`,
+      `grant execute on function ${s}.outbox_discard(smallint, text) to ${role}`,
       `grant select, update on ${s}.outbox_lease to ${role}`,
       `grant select, insert, update, delete on ${s}.outbox_relay, ${s}.outbox_key to ${role}`,
     ],

@@ -1,5 +1,5 @@
 import { inboxForgetFunction, inboxMaintainFunction, inboxRememberFunction, inboxTables } from './inboxTables.js'
-import { leaseRows, outboxTables, releaseDueFunction } from './outboxTables.js'
+import { discardFunction, leaseRows, outboxTables, releaseDueFunction } from './outboxTables.js'
 
 /** What a migration is told. */
 export interface MigrationSettings {
@@ -30,12 +30,13 @@ create table ${s}.setting (
       ...outboxTables(s),
       leaseRows(s, partitionCount),
       releaseDueFunction(s),
+      discardFunction(s),
       ...inboxTables(s),
       inboxRememberFunction(s),
       inboxMaintainFunction(s),
       inboxForgetFunction(s),
       `-- Functions are open to everybody unless that is taken back.
-revoke all on function ${s}.outbox_release_due(smallint[], bigint[], integer),
+revoke all on function ${s}.outbox_release_due(smallint[], bigint[], integer), ${s}.outbox_discard(smallint, text),
   ${s}.inbox_remember(jsonb, double precision), ${s}.inbox_maintain(double precision, out integer, out integer),
   ${s}.inbox_forget(double precision, integer) from public`,
       `-- The inbox can be used at once. Nothing is old yet, and how long it is kept is for the services to say.

@@ -103,6 +103,28 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
   select count(*) from gone
 $$`
 
+export const discardFunction = (s: string): string =>
+  `-- Deletes all that a parked key has, and says how much; null when it is not parked. A function with its owner's rights: relays
+-- delete no scheduled message of their own accord. Scheduled ones first: what somebody is moving meanwhile is waited for here,
+-- and the next statement sees where it has gone.
+create function ${s}.outbox_discard(partition_given smallint, key_given text) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  scheduled bigint;
+  waiting bigint;
+begin
+  delete from ${s}.outbox_key k where k.partition = partition_given and k.key = key_given and k.parked_at is not null;
+  if not found then return null; end if;
+  delete from ${s}.outbox_scheduled w where w.partition = partition_given and coalesce(w.key, w.event_id) = key_given;
+  get diagnostics scheduled = row_count;
+  delete from ${s}.outbox o where o.partition = partition_given and coalesce(o.key, o.event_id) = key_given;
+  get diagnostics waiting = row_count;
+  return scheduled + waiting;
+end
+$$`
+
+export const uniqueIdIndexNames: readonly string[] = ['outbox_event_id', 'outbox_scheduled_event_id']
+
 export const uniqueIdIndexes = (s: string): readonly string[] => [
   `-- Repeating a transaction whose COMMIT got no answer, with the same message id, fails while the message still waits.
 create unique index if not exists outbox_event_id on ${s}.outbox (event_id)`,

@@ -217,9 +217,7 @@ with ${decided}, gone as (
   delete from ${s}.outbox o using decided d where o.partition = d.partition and o.id = d.entry_id returning 1
 ) ${answer}`,
     discard: `
-with ${decided}, gone as (
-  delete from ${s}.outbox o using decided d where o.partition = d.partition and coalesce(o.key, o.event_id) = d.key
-  returning 1
-) ${answer}`,
+select (count is not null)::integer::text as decided, coalesce(count, 0)::text as count
+from ${s}.outbox_discard($1::smallint, $2) as discarded(count)`,
   }
 }
