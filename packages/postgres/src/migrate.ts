@@ -7,8 +7,8 @@ import type { PgPool } from './executors/pgTypes.js'
 import { isPglite, isPool, isSchemaName, quoted } from './options.js'
 import { pgDatabase } from './pgDatabase.js'
 import { pgliteDatabase } from './pgliteDatabase.js'
-import { migrations, migrationTable, noteMigration, schemaVersion } from './sql/migrations.js'
-import { uniqueIdIndexes } from './sql/outboxTables.js'
+import { migrationIsolation, migrations, migrationTable, noteMigration, schemaVersion } from './sql/migrations.js'
+import { uniqueIdIndexes, uniqueIdIndexNames } from './sql/outboxTables.js'
 
 /** What a migration makes. */
 export interface MigrateOptions {
@@ -81,15 +81,16 @@ async function isUpToDate(
   { schema = 'posthorn', uniqueIds = false, ...rest }: MigrateOptions,
 ): Promise<boolean> {
   const s = quoted(schema)
-  if (uniqueIds || (await tableIsMissing(queries, s))) return false
+  if (await isMissing(queries, `${s}.migration`)) return false
   const version = await versionOf(queries, s)
   await refuseOtherPartitions(queries, s, rest.partitionCount)
-  return version === schemaVersion
+  return version === schemaVersion && (!uniqueIds || (await hasUniqueIds(queries, s)))
 }
 
 async function migrateInside(queries: Queries, options: MigrateOptions): Promise<MigrateResult> {
   const { schema = 'posthorn', partitionCount, uniqueIds = false } = options
   const s = quoted(schema)
+  await queries.query(migrationIsolation)
   for (const statement of migrationTable(s)) await queries.query(statement)
   const before = await versionOf(queries, s)
   const pending = migrations.filter(({ version }) => version > before)
@@ -99,12 +100,19 @@ async function migrateInside(queries: Queries, options: MigrateOptions): Promise
     await queries.query(noteMigration(s, migration))
   }
   await refuseOtherPartitions(queries, s, partitionCount)
-  for (const statement of uniqueIds ? uniqueIdIndexes(s) : []) await queries.query(statement)
-  return { version: schemaVersion, changed: pending.length > 0 }
+  const indexes = uniqueIds && !(await hasUniqueIds(queries, s)) ? uniqueIdIndexes(s) : []
+  for (const statement of indexes) await queries.query(statement)
+  return { version: schemaVersion, changed: pending.length + indexes.length > 0 }
 }
 
-async function tableIsMissing(queries: Queries, s: string): Promise<boolean> {
-  const [row] = await queries.query(`select (to_regclass('${s}.migration') is null)::text as missing`)
+/** Asked before they are made: "if not exists" locks writers out of the table, to find that there is nothing to do. */
+async function hasUniqueIds(queries: Queries, s: string): Promise<boolean> {
+  for (const name of uniqueIdIndexNames) if (await isMissing(queries, `${s}.${name}`)) return false
+  return true
+}
+
+async function isMissing(queries: Queries, relation: string): Promise<boolean> {
+  const [row] = await queries.query(`select (to_regclass('${relation}') is null)::text as missing`)
   return row?.['missing'] === 'true'
 }
 

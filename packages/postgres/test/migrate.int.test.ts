@@ -43,6 +43,26 @@ describe('migrate', () => {
     expect(await createPostgresStore({ pool: own.pool, schema: own.schema }).prepare()).toEqual({ partitionCount: 64 })
   })
 
+  test('with unique ids again, it takes no lock that a writer with an open transaction would hold up', async () => {
+    await using own = await createTestSchema()
+    const { schema } = own
+    expect(await migrate(own.pool, { schema, uniqueIds: true })).toEqual({ version: 1, changed: true })
+    // Or it would wait for as long as the transaction is open.
+    const impatient = own.connect({ options: '-c lock_timeout=1000' })
+    await inTransaction(own.pool, async (client) => {
+      await createPostgresStore({ pool: own.pool, schema }).insert(client, [entry()])
+      expect(await migrate(impatient, { schema, uniqueIds: true })).toEqual({ version: 1, changed: false })
+    })
+  })
+
+  test('of ten with snapshots that are older than their turn one migrates, and the others find it done', async () => {
+    await using own = await createTestSchema({ migrated: false })
+    const options = String.raw`-c default_transaction_isolation=repeatable\ read`
+    const pools = Array.from({ length: 10 }, () => own.connect({ max: 1, options }))
+    const results = await Promise.all(pools.map((pool) => migrate(pool, { schema: own.schema, uniqueIds: true })))
+    expect(results.filter(({ changed }) => changed).length).toBe(1)
+  })
+
   test('refuses another number of partitions than that of the database, and changes nothing', async () => {
     expect(await codeFrom(migrate(shared.pool, { schema: shared.schema, partitionCount: 128 }))).toBe(
       'POSTHORN_OUTBOX_SCHEMA',

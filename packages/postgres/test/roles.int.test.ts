@@ -121,6 +121,9 @@ describe('with the rights that grantSql prints', () => {
 
   test('a service may call migrate at its start, once somebody with the rights has', async () => {
     expect(await migrate(pools.writer, { schema: own.schema })).toEqual({ version: 1, changed: false })
+    await migrate(own.pool, { schema: own.schema, uniqueIds: true })
+    const unique = { schema: own.schema, uniqueIds: true }
+    expect(await migrate(pools.writer, unique)).toEqual({ version: 1, changed: false })
     expect(await codeFrom(migrate(pools.nobody, { schema: `other_${suffix}` }))).toBe('POSTHORN_OUTBOX_RIGHTS')
   })
 })

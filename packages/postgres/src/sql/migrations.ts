@@ -48,6 +48,12 @@ select ${s}.inbox_maintain(0)`,
 /** The version that this release works with. */
 export const schemaVersion: number = Math.max(...migrations.map(({ version }) => version))
 
+/**
+ * Before the first statement: with a snapshot of before the wait for the lock, which a role's default_transaction_isolation may
+ * ask for, what another process has made meanwhile would not be seen, and be made again.
+ */
+export const migrationIsolation = 'set transaction isolation level read committed'
+
 /** Where versions are noted; the lock before it lets one of several processes migrate, while the others wait. */
 export const migrationTable = (s: string): readonly string[] => [
   `-- One process migrates at a time; the lock goes with the transaction.
