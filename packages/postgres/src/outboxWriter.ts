@@ -1,4 +1,5 @@
 import { EnvelopeValidationError } from '@posthorn/core'
+import type { ValidationIssue } from '@posthorn/core'
 import { partitionOf } from '@posthorn/outbox'
 import type { NewEntry, OutboxWriter } from '@posthorn/outbox'
 import type { Queries, Value } from './database.js'
@@ -88,6 +89,9 @@ async function lockKeys(queries: Queries, schema: string, entries: readonly NewE
 // oxlint-disable-next-line no-control-regex
 const unstorable = /[\u0000\ud800-\udfff]/u
 
+/** An index of PostgreSQL takes 2,704 bytes in a row, and a key that is parked, or an id in its place, stands in one. */
+const maxKeyBytes = 2_048
+
 /** Before anything is written: a statement that fails would end the caller's transaction. */
 function refuseUnstorable({ message }: NewEntry): void {
   const { id, type, partitionKey, contentType, headers } = message
@@ -98,10 +102,24 @@ function refuseUnstorable({ message }: NewEntry): void {
       : texts.some((text) => unstorable.test(text))
         ? 'PostgreSQL keeps no text with NUL characters or unpaired surrogates'
         : undefined
-  if (problem === undefined) return
-  throw new EnvelopeValidationError({
-    code: 'POSTHORN_INVALID_ENVELOPE',
-    message: `${problem}; nothing was written.`,
-    issues: [],
-  })
+  if (problem !== undefined) throw refusal(problem)
+  refuseLong('message id', '/id', { value: id, id })
+  if (partitionKey !== undefined) refuseLong('partition key', '/partitionkey', { value: partitionKey, id })
+}
+
+/** Its key could not be parked: an entry that nobody takes would be sent for ever. */
+function refuseLong(
+  what: string,
+  pointer: string,
+  { value, id }: { readonly value: string; readonly id: string },
+): void {
+  const bytes = Buffer.byteLength(value)
+  if (bytes <= maxKeyBytes) return
+  const problem = `The ${what} of message ${id.slice(0, 100)} has ${bytes} bytes, and the outbox takes ${maxKeyBytes}`
+  throw refusal(problem, [{ pointer, keyword: 'maxLength', message: `must have at most ${maxKeyBytes} bytes` }])
+}
+
+function refusal(problem: string, issues: readonly ValidationIssue[] = []): EnvelopeValidationError {
+  const message = `${problem}; nothing was written.`
+  return new EnvelopeValidationError({ code: 'POSTHORN_INVALID_ENVELOPE', message, issues })
 }

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { codeOf } from '@posthorn/core'
 import { createPostgresStore } from '@posthorn/postgres'
 import type { PgClient } from '@posthorn/postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { entry } from './support/entries.js'
+import { entry, everything, refOf } from './support/entries.js'
 import { createTestSchema, inTransaction } from './support/server.js'
 import type { TestSchema } from './support/server.js'
 
@@ -110,6 +111,32 @@ describe('a transaction of pg', () => {
       await store.insert(client, [entry({ id: 'good' })])
     })
     expect(await stored()).toEqual(['good'])
+  })
+
+  test('a key or id longer than an index takes is refused, with what and where; the longest can be parked', async () => {
+    const store = storeWith()
+    // Random, or PostgreSQL would compress it.
+    const longest = randomBytes(1_536).toString('base64')
+    await inTransaction(own.pool, async (client) => {
+      const refused = store.insert(client, [entry({ id: 'one', key: `${longest}a` })])
+      await expect(refused).rejects.toMatchObject({
+        code: 'POSTHORN_INVALID_ENVELOPE',
+        message: 'The partition key of message one has 2049 bytes, and the outbox takes 2048; nothing was written.',
+        issues: [{ pointer: '/partitionkey' }],
+      })
+      expect(await codeFrom(store.insert(client, [entry({ id: `${longest}a` })]))).toBe('POSTHORN_INVALID_ENVELOPE')
+      await store.insert(client, [entry({ key: longest }), entry({ id: [...longest].toReversed().join('') })])
+    })
+    const { leases } = await store.renew('long', 60_000)
+    const found = await store.read(everything('long', leases))
+    for (const one of found) {
+      const failure = { code: 'X', message: 'x' }
+      const verdict = await store.fail('long', refOf(one, leases), failure, { maxAttempts: 1, retryAfterMs: 0 })
+      expect(verdict).toEqual({ attempts: 1, parked: true })
+    }
+    expect((await store.parkedKeys()).map(({ key }) => key.length)).toEqual([2_048, 2_048])
+    for (const key of await store.parkedKeys()) expect(await store.decide(key, 'discard')).toBe(1)
+    await store.leave('long')
   })
 
   test('an id that waits already is told as a duplicate where the index is', async () => {
