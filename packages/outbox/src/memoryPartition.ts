@@ -1,5 +1,5 @@
 import { keyOf } from './keyOf.js'
-import type { EntryFailure, OutboxEntry, ParkedDecision, ParkedKey } from './ports.js'
+import type { EntryFailure, FailureVerdict, OutboxEntry, ParkedDecision, ParkedKey } from './ports.js'
 
 interface Row {
   readonly entry: OutboxEntry
@@ -85,13 +85,25 @@ export class MemoryPartition {
   }
 
   /** Counts a failure: the key waits until `retryAt`, or is parked with the attempt `maxAttempts`. */
-  fail(id: bigint, failure: EntryFailure, until: { maxAttempts: number; retryAt: number; now: number }): number {
+  fail(
+    id: bigint,
+    failure: EntryFailure,
+    until: { maxAttempts: number; retryAt: number; now: number },
+  ): FailureVerdict {
     const row = this.#byId.get(id)
-    if (row === undefined) return 0
+    if (row === undefined) return { attempts: 0, parked: false }
+    const parkedId = this.#parked.get(row.key)?.entryId
+    if (parkedId !== undefined && parkedId !== id) return { attempts: 0, parked: true }
+    const countedId = this.#waiting.get(row.key)?.id
+    if (countedId !== undefined && countedId < id) return { attempts: 0, parked: false }
+    const counted = countedId === undefined || countedId === id ? undefined : this.#byId.get(countedId)
+    // One before it has failed: that is counted from now on.
+    if (counted !== undefined) counted.attempts = 0
     row.attempts += 1
-    if (row.attempts >= until.maxAttempts) this.#park(row, failure, until.now)
+    const parked = row.attempts >= until.maxAttempts
+    if (parked) this.#park(row, failure, until.now)
     else this.#waiting.set(row.key, { id, until: until.retryAt })
-    return row.attempts
+    return { attempts: row.attempts, parked }
   }
 
   isParked(key: string): boolean {

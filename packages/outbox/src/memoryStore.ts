@@ -90,8 +90,7 @@ function relayStore(state: MemoryStoreState): RelayStore {
       const partition = partitions[entry.partition]
       if (partition === undefined || !state.isHeld(relay, entry)) return { attempts: 0, parked: false }
       const now = clock.now()
-      const attempts = partition.fail(entry.id, failure, { maxAttempts, retryAt: now + retryAfterMs, now })
-      return { attempts, parked: attempts >= maxAttempts }
+      return partition.fail(entry.id, failure, { maxAttempts, retryAt: now + retryAfterMs, now })
     },
     async releaseDue(owned, maxCount) {
       let released = 0

@@ -65,6 +65,7 @@ export interface ParkPolicy {
 
 /** What a failure has led to. */
 export interface FailureVerdict {
+  /** Of this entry; 0 when the failure was not counted. */
   readonly attempts: number
   readonly parked: boolean
 }
@@ -156,7 +157,11 @@ export interface RelayStore {
    * a lost lease stay: their new owner publishes them again, with the same ids.
    */
   remove(relay: string, entries: readonly EntryRef[]): Promise<number>
-  /** Counts a failure of the entry's own; parks its key when the attempts are used up. No effect without the lease. */
+  /**
+   * Counts a failure of the entry's own; parks its key when the attempts are used up. Of the entries of a key the first that fails is
+   * counted: while it is there, failures of those behind it are not (`attempts` 0), and replace nothing. A parked key stays
+   * parked. No effect without the lease.
+   */
   fail(relay: string, entry: EntryRef, failure: EntryFailure, policy: ParkPolicy): Promise<FailureVerdict>
   /** Makes entries whose `notBefore` has come ordinary ones, at the end of their partitions; resolves with how many. */
   releaseDue(leases: readonly Lease[], maxCount: number): Promise<number>

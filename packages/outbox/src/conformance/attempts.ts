@@ -44,6 +44,52 @@ export const attempts: StorePromise = storePromise('attempts', [
     },
   },
   {
+    title: 'of two entries of a key that fail in turns the first is counted, and parks the key',
+    async run(bench) {
+      await bench.commit(entriesOf('a', 3))
+      const { leases } = await bench.leaseAll()
+      const [first, second] = refsOf(await bench.read(leases), leases)
+      assert.ok(first !== undefined && second !== undefined)
+      const fail = (ref: typeof first): Promise<unknown> =>
+        bench.relays.fail('one', ref, failure, { maxAttempts: 3, retryAfterMs: 0 })
+      assert.deepEqual(await fail(second), { attempts: 1, parked: false })
+      assert.deepEqual(await fail(first), { attempts: 1, parked: false })
+      assert.deepEqual(await fail(second), { attempts: 0, parked: false })
+      assert.deepEqual(await fail(first), { attempts: 2, parked: false })
+      assert.deepEqual(await fail(second), { attempts: 0, parked: false })
+      const read = await bench.eventually(
+        () => bench.read(leases),
+        ({ length }) => length > 0,
+      )
+      assert.deepEqual(
+        read.map((entry) => entry.attempts),
+        [2, 0, 0],
+      )
+      assert.deepEqual(await fail(first), { attempts: 3, parked: true })
+      assert.deepEqual(await fail(second), { attempts: 0, parked: true })
+      const parked = await bench.relays.parkedKeys()
+      assert.deepEqual(
+        parked.map(({ messageId, attempts: count }) => [messageId, count]),
+        [['a-1', 3]],
+      )
+      assert.deepEqual(await bench.read(leases), [])
+    },
+  },
+  {
+    title: 'a parked key stays parked when an entry before the one that failed fails too',
+    async run(bench) {
+      await bench.commit(entriesOf('a', 2))
+      const { leases } = await bench.leaseAll()
+      const [first, second] = refsOf(await bench.read(leases), leases)
+      assert.ok(first !== undefined && second !== undefined)
+      await bench.relays.fail('one', second, failure, { maxAttempts: 1, retryAfterMs: 0 })
+      const verdict = await bench.relays.fail('one', first, failure, { maxAttempts: 5, retryAfterMs: 0 })
+      assert.deepEqual(verdict, { attempts: 0, parked: true })
+      const ids = (await bench.relays.parkedKeys()).map(({ messageId }) => messageId)
+      assert.deepEqual(ids, ['a-2'])
+    },
+  },
+  {
     title: 'a failing key does not come before its time',
     async run(bench) {
       await bench.commit([entryOf('a', 1)])

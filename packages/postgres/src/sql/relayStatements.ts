@@ -156,25 +156,40 @@ with asked as (
 )
 select count(*)::text as count from gone`
 
-/* $1 relay, $2 partition, $3 fence, $4 id, $5 code, $6 message, $7 attempts at most, $8 milliseconds until the next. */
+/*
+ * $1 relay, $2 partition, $3 fence, $4 id, $5 code, $6 message, $7 attempts at most, $8 milliseconds until the next. Of the entries
+ * of a key the first that fails is counted: were it replaced by each that fails behind it, none would use its attempts up. What is
+ * parked stays so until somebody decides.
+ */
 const fail = (s: string): string => `
-insert into ${s}.outbox_key as k (partition, key, entry_id, event_id, destination, type, attempts, failure_code,
-  failure_message, failed_at, retry_at, parked_at)
-select o.partition, coalesce(o.key, o.event_id), o.id, o.event_id, o.destination, o.type, 1, $5, $6, now(),
-  now() + $8::float8 * interval '1 millisecond', case when $7::integer <= 1 then now() end
-from ${s}.outbox o
-join ${s}.outbox_lease l on l.partition = o.partition and l.owner = $1 and l.fence = $3::bigint and l.expires_at > now()
-where o.partition = $2::smallint and o.id = $4::bigint
-on conflict (partition, key) do update set
-  entry_id = excluded.entry_id, event_id = excluded.event_id, destination = excluded.destination, type = excluded.type,
-  attempts = case when k.entry_id = excluded.entry_id then k.attempts + 1 else 1 end,
-  failure_code = excluded.failure_code, failure_message = excluded.failure_message, failed_at = excluded.failed_at,
-  retry_at = excluded.retry_at,
-  parked_at = case
-    when k.entry_id = excluded.entry_id and k.parked_at is not null then k.parked_at
-    when (case when k.entry_id = excluded.entry_id then k.attempts + 1 else 1 end) >= $7::integer then now()
-  end
-returning k.attempts::text as attempts, (k.parked_at is not null)::text as parked`
+with asked as (
+  select o.partition, coalesce(o.key, o.event_id) as key, o.id, o.event_id, o.destination, o.type
+  from ${s}.outbox o
+  join ${s}.outbox_lease l on l.partition = o.partition and l.owner = $1 and l.fence = $3::bigint and l.expires_at > now()
+  where o.partition = $2::smallint and o.id = $4::bigint
+), failed as (
+  insert into ${s}.outbox_key as k (partition, key, entry_id, event_id, destination, type, attempts, failure_code,
+    failure_message, failed_at, retry_at, parked_at)
+  select partition, key, id, event_id, destination, type, 1, $5, $6, now(),
+    now() + $8::float8 * interval '1 millisecond', case when $7::integer <= 1 then now() end
+  from asked
+  on conflict (partition, key) do update set
+    entry_id = excluded.entry_id, event_id = excluded.event_id, destination = excluded.destination, type = excluded.type,
+    attempts = case when k.entry_id = excluded.entry_id then k.attempts + 1 else 1 end,
+    failure_code = excluded.failure_code, failure_message = excluded.failure_message, failed_at = excluded.failed_at,
+    retry_at = excluded.retry_at,
+    parked_at = case
+      when k.parked_at is not null then k.parked_at
+      when (case when k.entry_id = excluded.entry_id then k.attempts + 1 else 1 end) >= $7::integer then now()
+    end
+  where k.entry_id = excluded.entry_id or k.parked_at is null and (k.entry_id > excluded.entry_id
+    or not exists (select from ${s}.outbox o where o.partition = k.partition and o.id = k.entry_id))
+  returning k.attempts, k.parked_at
+)
+select attempts::text as attempts, (parked_at is not null)::text as parked from failed
+union all
+select '0', (k.parked_at is not null)::text from asked a
+join ${s}.outbox_key k on k.partition = a.partition and k.key = a.key where not exists (select from failed)`
 
 /*
  * $1 at most so many are counted. The first row of each partition is about its oldest, and found at once; the oldest of all
