@@ -1,10 +1,11 @@
+import { keyHeader } from '@posthorn/core/adapter'
 import type { WireMessage } from '@posthorn/core/adapter'
 import type { FetchedRecord, OutgoingRecord } from './driver/driver.js'
 
 /** The header that carries a message's content type, by CloudEvents' Kafka binding. */
 const contentTypeHeader = 'content-type'
-/** Names with which a sender could reach a prototype. */
-const refusedHeaders: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+/** Names with which a sender could reach a prototype, and ours. */
+const refusedHeaders: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype', keyHeader])
 
 /** Makes records of messages; id and type are in the body or in headers already. */
 export interface RecordMaker {
@@ -34,7 +35,7 @@ export function createRecordMaker(): RecordMaker {
 
   return {
     toRecord: (message, timestampMs) => ({
-      key: message.partitionKey ?? null,
+      key: keyOf(message),
       value: message.body === null ? null : asBuffer(message.body),
       headers: headersOf(message),
       timestampMs,
@@ -42,12 +43,22 @@ export function createRecordMaker(): RecordMaker {
   }
 }
 
+/** Who gives a message another key than the one that it was read with, wants that. */
+function keyOf({ partitionKey, headers }: WireMessage): string | Buffer | null {
+  const written = headers[keyHeader]
+  if (typeof written === 'string') {
+    const bytes = Buffer.from(written, 'base64')
+    if (partitionKey === undefined || partitionKey === bytes.toString()) return bytes
+  }
+  return partitionKey ?? null
+}
+
 function ownTexts(headers: Readonly<Record<string, unknown>>, contentType: string): Record<string, string> {
   const texts: Record<string, string> = {}
   for (const name of Object.keys(headers)) {
     const value = headers[name]
     if (typeof value !== 'string') throw new TypeError(`Header "${name}" is no string`)
-    if (name.toLowerCase() !== contentTypeHeader) texts[name] = value
+    if (name !== keyHeader && name.toLowerCase() !== contentTypeHeader) texts[name] = value
   }
   if (contentType !== '') texts[contentTypeHeader] = contentType
   return texts
@@ -96,6 +107,18 @@ function textOf(value: unknown): string | undefined {
   const first: unknown = Array.isArray(value) ? value[0] : value
   if (Buffer.isBuffer(first)) return first.toString()
   return typeof first === 'string' ? first : undefined
+}
+
+/** Whether the text, as UTF-8, is not the key that it was read from. A search for one character, but for what is broken. */
+export function isOtherThan(key: Buffer, text: string): boolean {
+  return text.includes('\uFFFD') && !key.equals(Buffer.from(text))
+}
+
+/** Shared headers are not changed. */
+export function withKey(headers: ReadHeaders['headers'], key: Buffer): ReadHeaders['headers'] {
+  const own = Object.assign(Object.create(null) as Record<string, string>, headers)
+  own[keyHeader] = key.toString('base64')
+  return own
 }
 
 /** The same bytes, not a copy. */

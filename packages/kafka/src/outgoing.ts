@@ -27,7 +27,7 @@ const receipt: Receipt = { routed: undefined }
  * its own record and its own deadline, since what every message needs beside its bytes is most of the cost of sending.
  */
 export class Outgoing implements OutgoingRecord, DeadlineEntry {
-  readonly key: string | null
+  readonly key: string | Buffer | null
   readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
   readonly timestampMs: number

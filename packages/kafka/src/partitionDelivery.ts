@@ -1,5 +1,6 @@
 import type { Delivery, DeliveryPosition } from '@posthorn/core/adapter'
 import type { FetchedRecord } from './driver/driver.js'
+import { isOtherThan, withKey } from './messageMapping.js'
 import type { ReadHeaders } from './messageMapping.js'
 
 /** Where a delivery comes from, and who is told what became of it. */
@@ -32,10 +33,14 @@ export class PartitionDelivery<Item> implements Delivery {
 
   constructor(source: DeliverySource<Item>, { item, record, read, brokerRedeliveries }: DeliveryFacts<Item>) {
     this.body = record.value
-    this.headers = read.headers
     this.contentType = read.contentType
     const { key } = record
-    if (key !== null) this.partitionKey = key.toString()
+    if (key === null) this.headers = read.headers
+    else {
+      const text = key.toString()
+      this.partitionKey = text
+      this.headers = isOtherThan(key, text) ? withKey(read.headers, key) : read.headers
+    }
     this.brokerRedeliveries = brokerRedeliveries
     this.#source = source
     this.#item = item

@@ -11,7 +11,7 @@ export interface TopicPartitioner {
 
 /** What of a message matters for its partition. */
 export interface Partitioned {
-  readonly key: string | null
+  readonly key: string | Buffer | null
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -42,7 +42,7 @@ export function createTopicPartitioner({ topic, partitioner, isFailing }: TopicP
 
   function chosen({ key, headers }: Partitioned, partitions: number): number | undefined {
     if (typeof partitioner !== 'function') return undefined
-    const partition = partitioner({ topic, partitions, key: key ?? undefined, headers })
+    const partition = partitioner({ topic, partitions, key: key?.toString(), headers })
     if (partition === undefined || (Number.isInteger(partition) && partition >= 0 && partition < partitions)) {
       return partition
     }
@@ -62,9 +62,10 @@ export function createTopicPartitioner({ topic, partitioner, isFailing }: TopicP
 }
 
 /** In one buffer for all keys: a buffer for each would cost more than the hash. */
-function createKeyHash(): (key: string, partitions: number) => number {
+function createKeyHash(): (key: string | Buffer, partitions: number) => number {
   const scratch = Buffer.allocUnsafeSlow(1_024)
   return (key, partitions) => {
+    if (typeof key !== 'string') return partitionOfKey(key, partitions)
     if (key.length * 3 > scratch.length) return partitionOfKey(Buffer.from(key), partitions)
     return partitionOfKey(scratch, partitions, scratch.write(key))
   }

@@ -5,7 +5,7 @@ import type { Admin } from 'kafkajs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createKafka } from '../src/index.js'
 import type { KafkaOptions } from '../src/index.js'
-import { brokersFromEnvironment, createBench, eventually, uniqueName } from './support/broker.js'
+import { brokersFromEnvironment, createBench, eventually, inMs, uniqueName } from './support/broker.js'
 import { childContract, startConsumer } from './support/consumerProcess.js'
 import type { ConsumerProcess } from './support/consumerProcess.js'
 
@@ -64,6 +64,8 @@ async function committed(admin: Admin, destination: string): Promise<number> {
   const [found] = await admin.fetchOffsets({ groupId: `${destination}.billing`, topics: [destination] })
   return Number(found?.partitions[0]?.offset ?? -1)
 }
+
+const byText = (a: string, b: string): number => (a < b ? -1 : 1)
 
 async function alter(admin: Admin, topic: string, configs: Record<string, string>): Promise<void> {
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
@@ -164,6 +166,75 @@ describe('a message as large as its topics take', () => {
     expect(deadLetters[0]?.headers).not.toHaveProperty('big')
     expect(events).toContain('settle.headersLeftOut')
     expect(events).not.toContain('settle.stuck')
+  })
+})
+
+describe.each(['kafkajs', 'platformatic'] as const)('a key of a foreign producer that is no UTF-8, on %s', (driver) => {
+  /** Keys of records with their partitions, by topic, each once; when there are as many records. */
+  async function keysOf(counts: Readonly<Record<string, number>>): Promise<Record<string, string[]>> {
+    const topics = Object.keys(counts)
+    const kafka = new kafkajs.Kafka({ brokers: brokersFromEnvironment(), logLevel: kafkajs.logLevel.NOTHING })
+    const consumer = kafka.consumer({ groupId: uniqueName('reader') })
+    const found = Object.fromEntries(topics.map((topic) => [topic, [] as string[]]))
+    await consumer.connect()
+    await consumer.subscribe({ topics, fromBeginning: true })
+    await consumer.run({
+      eachMessage: async ({ topic, message, partition }) =>
+        void found[topic]!.push(`${message.key?.toString('hex')}@${partition}`),
+    })
+    await eventually(
+      () => Promise.resolve(found),
+      () => topics.every((topic) => found[topic]!.length >= counts[topic]!),
+    )
+    await consumer.disconnect()
+    return Object.fromEntries(topics.map((topic) => [topic, [...new Set(found[topic])].toSorted(byText)]))
+  }
+
+  it('is on retries, dead letters and replays as it was, in the same partition', { timeout: 120_000 }, async () => {
+    const contract = contractOf()
+    const { destination } = contract
+    const failing = on(contract, () => {
+      throw new Error('never works')
+    })
+    const consumer = { handlers: [failing], retry: { delaysMs: [1_000] } }
+    const { deadLetters } = await running(contract, consumer, { driver, partitions: 6 })
+    const kafka = new kafkajs.Kafka({ brokers: brokersFromEnvironment(), logLevel: kafkajs.logLevel.NOTHING })
+    const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+    await producer.connect()
+    const uuid = Buffer.from('f81d4fae7dec11d0a76500a0c91e6bf6', 'hex')
+    const longs = [143, 144, 255, 70_000].map((value) => {
+      const long = Buffer.alloc(8)
+      long.writeBigInt64BE(BigInt(value))
+      return long
+    })
+    const messages = [uuid, ...longs].map((key, index) => ({
+      key,
+      value: JSON.stringify({
+        specversion: '1.0',
+        id: `m-${index}`,
+        source: '/java',
+        type: contract.type,
+        data: { orderId: `o-${index}`, customer: 'c' },
+      }),
+      headers: { 'content-type': 'application/cloudevents+json' },
+    }))
+    await producer.send({ topic: destination, messages })
+    await producer.disconnect()
+    await eventually(
+      () => Promise.resolve(deadLetters),
+      ({ length }) => length === 5,
+    )
+    const replaying = await bench.connect({ driver, partitions: 6 })
+    const replay = { group: { destination, group: 'billing' } }
+    for (const [index, { body, contentType, headers, partitionKey = '' }] of deadLetters.slice(0, 5).entries()) {
+      const message = { id: `again-${index}`, type: contract.type, body, contentType, headers, partitionKey }
+      await replaying.send(replay, message, { deadline: inMs(60_000) })
+    }
+    const group = `${destination}.billing`
+    const counts = { [`${group}.retry.1000`]: 5, [`${group}.dead`]: 10, [`${group}.retry.0`]: 5 }
+    const { [destination]: original, ...copies } = await keysOf({ [destination]: 5, ...counts })
+    expect(original).toHaveLength(5)
+    for (const topic of Object.keys(counts)) expect(copies[topic], topic).toEqual(original)
   })
 })
 

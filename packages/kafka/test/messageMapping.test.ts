@@ -69,10 +69,11 @@ describe('headers', () => {
     expect({ ...found.headers }).toEqual({ traceparent: 'first', plain: 'text' })
   })
 
-  it('bring nothing in by the name of a prototype', () => {
+  it('bring nothing in by the name of a prototype, or as the bytes of a key', () => {
     const headers = Object.fromEntries([
       ['__proto__', Buffer.from('polluted')],
       ['constructor', Buffer.from('polluted')],
+      ['posthorn-key', Buffer.from('polluted')],
     ])
     expect(Object.keys(read(headers).headers)).toEqual([])
   })

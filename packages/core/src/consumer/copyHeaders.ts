@@ -26,6 +26,12 @@ export const copyHeader = {
   issues: 'posthorn-issues',
 } as const
 
+/**
+ * The bytes of a broker's key that is no text, in base64. Deliveries and messages have it, records never: their key is those
+ * bytes. So copies and replays, which keep the headers, keep the key.
+ */
+export const keyHeader = 'posthorn-key'
+
 /** Why a message was dead-lettered. The broker's own reasons are added by the reader (`readDeadLetter`). */
 export type DeadLetterReason =
   | 'undecodable'

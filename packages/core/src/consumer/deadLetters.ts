@@ -22,6 +22,8 @@ export interface DeadLetter extends RawMessage {
   readonly origin: string | undefined
   readonly group: string | undefined
   readonly host: string | undefined
+  /** As text: the broker's, else that of the event. Who sends the message again gives it, with all headers. */
+  readonly partitionKey: string | undefined
   /** The event, where the body can be read. */
   readonly envelope: Envelope | undefined
 }
@@ -33,7 +35,7 @@ const brokerReasons: Readonly<Record<string, DeadLetter['reason']>> = {
 }
 
 /** Reads the facts of a dead letter from its headers; RabbitMQ's own `x-first-death-*` are put into our words. */
-export function readDeadLetter(raw: RawMessage, envelope?: Envelope): DeadLetter {
+export function readDeadLetter(raw: RawMessage & Pick<Delivery, 'partitionKey'>, envelope?: Envelope): DeadLetter {
   const { headers } = raw
   const ours = headers[copyHeader.reason] as DeadLetterReason | undefined
   const name = headers[copyHeader.errorName]
@@ -55,6 +57,7 @@ export function readDeadLetter(raw: RawMessage, envelope?: Envelope): DeadLetter
     origin: headers[copyHeader.origin] ?? headers['x-first-death-queue'],
     group: headers[copyHeader.group],
     host: headers[copyHeader.host],
+    partitionKey: raw.partitionKey ?? envelope?.partitionkey,
     envelope,
   }
 }

@@ -1,6 +1,6 @@
 import { codeOf } from '../errors.js'
 import type { WireMessage } from '../ports.js'
-import { copyHeader } from './copyHeaders.js'
+import { copyHeader, keyHeader } from './copyHeaders.js'
 import { read } from './describeError.js'
 
 type Headers = WireMessage['headers']
@@ -35,6 +35,8 @@ const needed: ReadonlySet<string> = new Set([
   copyHeader.errorName,
   copyHeader.group,
   copyHeader.host,
+  // No header where it is sent.
+  keyHeader,
 ])
 
 /**

@@ -23,7 +23,7 @@ describe('a dead letter is read', () => {
     const headers = deadLetterHeaders({ tenant: 'acme' }, facts, 'invalid')
     const message = messageOf(orderPlaced, { orderId: 'o-1' })
     const envelope = { specversion: '1.0', id: '1', source: '/s', type: 't' } as const
-    const raw = { ...message, headers: headersOf(headers) }
+    const raw = { ...message, headers: headersOf(headers), partitionKey: 'k' }
     expect(readDeadLetter(raw, envelope)).toEqual({
       body: message.body,
       contentType: message.contentType,
@@ -37,8 +37,11 @@ describe('a dead letter is read', () => {
       origin: 'rabbitmq:orders.billing',
       group: 'billing',
       host: headers['posthorn-host'],
+      partitionKey: 'k',
       envelope,
     })
+    const { partitionKey: _, ...keyless } = raw
+    expect(readDeadLetter(keyless, { ...envelope, partitionkey: 'own' }).partitionKey).toBe('own')
   })
 
   it('with 0 attempts when no handler saw it, and without any where nobody counted', () => {

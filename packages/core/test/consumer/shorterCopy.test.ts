@@ -132,6 +132,13 @@ describe('what is left out', () => {
     expect(left).toEqual(expect.arrayContaining(['posthorn-attempt', 'posthorn-reason', 'posthorn-group']))
   })
 
+  it('is never the key of a record, which is no header there', () => {
+    const headers = letter({ 'posthorn-key': 'k'.repeat(9_000), x: 'x' })
+    const all = without(headers, Infinity)
+    expect(all).toContain('x')
+    expect(all).not.toContain('posthorn-key')
+  })
+
   it('is nothing after another error, whatever it says', () => {
     const parts = {
       message: { id: 'm', type: 't', contentType: '', body: null, headers: { big } },

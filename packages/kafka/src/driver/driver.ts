@@ -11,8 +11,8 @@ import type { KafkaTls } from '../options.js'
 
 /** A record on its way to a partition. */
 export interface OutgoingRecord {
-  /** As text, which each client writes as UTF-8. */
-  readonly key: string | null
+  /** Text is written as UTF-8; bytes are a key of somebody else, which is no text. */
+  readonly key: string | Buffer | null
   readonly value: Buffer | null
   readonly headers: Readonly<Record<string, string>>
   /** -1 leaves it to the broker, where the topic says so (`message.timestamp.type=LogAppendTime`). */

@@ -83,7 +83,7 @@ function writeRecord(buffer: Buffer, start: number, { record, index, firstTimest
     1 +
     sizeOfVarlong(delta) +
     sizeOfVarint(index) +
-    (key === null ? 1 : sizeOfText(key)) +
+    sizeOfKey(key) +
     sizeOfBytes(value) +
     sizeOfVarint(count) +
     headerBytes
@@ -91,7 +91,7 @@ function writeRecord(buffer: Buffer, start: number, { record, index, firstTimest
   buffer[at] = 0 // attributes
   at = writeVarlong(buffer, at + 1, delta)
   at = writeVarint(buffer, at, index)
-  at = key === null ? writeVarint(buffer, at, none) : writeText(buffer, at, key)
+  at = typeof key === 'string' ? writeText(buffer, at, key) : writeBytes(buffer, at, key)
   at = writeBytes(buffer, at, value)
   at = writeVarint(buffer, at, count)
   for (const name in headers) {
@@ -99,6 +99,10 @@ function writeRecord(buffer: Buffer, start: number, { record, index, firstTimest
     at = writeText(buffer, at, headers[name]!)
   }
   return at
+}
+
+function sizeOfKey(key: string | Buffer | null): number {
+  return typeof key === 'string' ? sizeOfText(key) : sizeOfBytes(key)
 }
 
 function sizeOfBytes(bytes: Buffer | null): number {

@@ -49,11 +49,16 @@ async function produced(records: readonly OutgoingRecord[]): Promise<Produced> {
 
 function readable({ records }: DecodedBatch): unknown[] {
   return records.map(({ key, value, headers, timestamp }) => ({
-    key: key === null ? null : key.toString(),
+    key: key === null ? null : key.toString('latin1'),
     value: value === null ? null : value.toString('latin1'),
     headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, String(text)])),
     timestampMs: Number(timestamp),
   }))
+}
+
+/** Text takes its bytes from UTF-8. */
+function latin1Of(key: OutgoingRecord['key']): string | null {
+  return typeof key === 'string' ? Buffer.from(key).toString('latin1') : (key?.toString('latin1') ?? null)
 }
 
 /** Numbers that look random, and are the same in every run. */
@@ -71,7 +76,7 @@ function randomRecord(random: (below: number) => number): OutgoingRecord {
   const text = (most: number): string => Array.from({ length: random(most) }, () => alphabet[random(10)]!).join('')
   const size = [0, 1, 63, 64, 127, 128, 1_000, 8_191, 8_192, 70_000][random(10)]!
   return outgoing({
-    key: random(3) === 0 ? null : text(200),
+    key: [null, Buffer.from(Array.from({ length: random(80) }, () => random(256))), text(200)][random(3)]!,
     value: random(10) === 0 ? null : Buffer.alloc(size, random(256)),
     headers: Object.fromEntries(Array.from({ length: random(5) }, (_, index) => [`h${index}${text(70)}`, text(200)])),
     timestampMs: [1_700_000_000_000 + random(1_000), 0, 4_102_444_800_000, -1][random(4)]!,
@@ -98,6 +103,7 @@ describe('a batch that we encode', () => {
       )
       const expected = written.map((record, index) => ({
         ...record,
+        key: latin1Of(records[index]!.key),
         value: records[index]!.value?.toString('latin1') ?? null,
       }))
       expect(readable(batch)).toEqual(expected)
