@@ -77,12 +77,8 @@ export interface SettlementOptions {
 export interface Settlement {
   /**
    * Carries a decision out. A copy is sent and confirmed before the original is completed; while the broker does not
-          if (stopping.aborted || isLost(item)) return false
-          const shorter = shorten(item, message, error)
-          if (shorter !== undefined) {
-            message = shorter
-            continue
-          }
+   * take it, the original stays and the copy is tried again with backoff, unless the broker takes the original away
+   * meanwhile: whoever has it then makes its copy. An item that is settled already stays so.
    */
   settle(item: InFlight, decision: Decision): void
 }
