@@ -179,6 +179,36 @@ describe('partitions that are added while messages flow', () => {
   })
 })
 
+describe('partitions that are added while a process with a name restarts', () => {
+  it('are read as soon as it is back', async () => {
+    const orders = uniqueName('orders')
+    const publisher = await bench.connect({ partitions: 1, metadataMaxAgeMs: 500 }, [orders])
+    // What it knows of the topic is not looked at again in this test.
+    const named = { driver: 'platformatic', groupInstanceId: 'pod-1', metadataMaxAgeMs: 300_000 } as const
+    const first = await bench.connect(named)
+    const before = await collect(first, { subscription: subscriptionTo(orders) })
+    await send(publisher, orders, wireMessage({ id: 'before' }))
+    await before.until(({ texts }) => texts.length === 1)
+    await first.close(inMs(10_000))
+    const admin = await bench.admin()
+    await admin.createPartitions({ topicPartitions: [{ topic: orders, count: 3 }] })
+    await eventually(
+      () => admin.fetchTopicMetadata({ topics: [orders] }),
+      ({ topics }) => topics[0]!.partitions.length === 3,
+    )
+    const after = await collect(await bench.connect(named), { subscription: subscriptionTo(orders) })
+    const producer = new kafkajs.Kafka({ brokers: brokersFromEnvironment() }).producer()
+    await producer.connect()
+    await producer.send({
+      topic: orders,
+      messages: [0, 1, 2].map((partition) => ({ partition, value: `p${partition}` })),
+    })
+    await producer.disconnect()
+    await after.until(({ texts }) => texts.length === 3)
+    expect(after.texts.toSorted((a, b) => a.localeCompare(b))).toEqual(['p0', 'p1', 'p2'])
+  })
+})
+
 describe('messages of a transaction', () => {
   it('that hangs are said to hold back what is behind them, and come when it ends', async () => {
     const orders = uniqueName('orders')

@@ -1,4 +1,11 @@
-import { heartbeatV4, joinGroupV9, leaveGroupV5, offsetCommitV8, syncGroupV5 } from '@platformatic/kafka'
+import {
+  describeGroupsV5,
+  heartbeatV4,
+  joinGroupV9,
+  leaveGroupV5,
+  offsetCommitV8,
+  syncGroupV5,
+} from '@platformatic/kafka'
 import type { API } from '@platformatic/kafka'
 import { DriverError } from '../driverError.js'
 import type { ConsumerOptions, DriverSettings, OffsetToCommit } from '../driver.js'
@@ -18,8 +25,8 @@ import { answerIn, errorOfCode, toDriverError } from './platformaticErrors.js'
 /** What a generation gave us. */
 export interface Joined {
   readonly partitions: readonly number[]
-  /** The leader looks after the number of partitions. */
-  readonly isLeader: boolean
+  /** To the leader, who looks after their number: how many partitions the members share. */
+  readonly sharedCount: number | undefined
 }
 
 /** How a generation stands after a heartbeat. */
@@ -52,6 +59,13 @@ const protocolType = 'consumer'
 interface Membership {
   readonly generation: number
   readonly memberId: string
+}
+
+/** What the leader tells the coordinator of one generation. */
+interface Shared {
+  readonly shares: { memberId: string; assignment: Buffer }[]
+  /** How many partitions the topic had. */
+  readonly count: number
 }
 
 type JoinAnswer = joinGroupV9.JoinGroupResponse
@@ -141,7 +155,7 @@ export class GroupMember {
     const { topic, groupId, groupInstanceId = null } = this.#options
     const memberId = this.#memberId
     const isLeader = leader === memberId
-    const shares = isLeader && !skipAssignment ? await this.#share(members) : []
+    const shared = isLeader && !skipAssignment ? await this.#share(members) : undefined
     const answer = await this.#ask(syncGroupV5.api, [
       groupId,
       generationId,
@@ -149,19 +163,21 @@ export class GroupMember {
       groupInstanceId,
       protocolType,
       assignerName,
-      shares,
+      shared?.shares ?? [],
     ])
     if (answer.errorCode === code.unknownMember) this.#memberId = ''
     else if (answer.errorCode === 0) {
       this.#membership = { generation: generationId, memberId }
-      return { partitions: readAssignment(answer.assignment).get(topic) ?? [], isLeader }
+      // A static leader that is back keeps the shares of before (KIP-814), whatever the topic has become meanwhile.
+      const sharedCount = isLeader ? (shared?.count ?? (await this.#countShared())) : undefined
+      return { partitions: readAssignment(answer.assignment).get(topic) ?? [], sharedCount }
     } else if (answer.errorCode !== code.rebalanceInProgress && answer.errorCode !== code.illegalGeneration) {
       throw this.#refused(answer.errorCode, 'Joining')
     }
     return undefined
   }
 
-  async #share(members: JoinAnswer['members']): Promise<{ memberId: string; assignment: Buffer }[]> {
+  async #share(members: JoinAnswer['members']): Promise<Shared> {
     const facts: MemberFacts[] = members.map(({ memberId, groupInstanceId, metadata }) => ({
       memberId,
       instanceId: groupInstanceId ?? null,
@@ -171,7 +187,21 @@ export class GroupMember {
     for (const topic of new Set(facts.flatMap(({ topics }) => topics))) {
       counts.set(topic, (await this.#cluster.topic(topic)).partitions.size)
     }
-    return [...assign(facts, counts)].map(([memberId, share]) => ({ memberId, assignment: writeAssignment(share) }))
+    const shares = [...assign(facts, counts)].map(([memberId, share]) => ({
+      memberId,
+      assignment: writeAssignment(share),
+    }))
+    return { shares, count: counts.get(this.#options.topic) ?? 0 }
+  }
+
+  /** None in a generation that is over already: the next one comes anyway. */
+  async #countShared(): Promise<number> {
+    const { topic, groupId } = this.#options
+    const { groups } = await this.#ask(describeGroupsV5.api, [[groupId], false])
+    const [told] = groups
+    if (told === undefined || told.errorCode !== 0) throw this.#refused(told?.errorCode ?? -1, 'Joining')
+    const partitions = told.members.flatMap(({ memberAssignment }) => readAssignment(memberAssignment).get(topic) ?? [])
+    return new Set(partitions).size
   }
 
   async #commit(offsets: readonly OffsetToCommit[], { generation, memberId }: Membership): Promise<void> {

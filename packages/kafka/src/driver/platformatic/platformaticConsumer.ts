@@ -119,9 +119,8 @@ class PlatformaticConsumer implements DriverConsumer {
   }
 
   /** Resolves when it is over and what was in flight is worked off. */
-  async #generation({ partitions, isLeader }: Joined): Promise<void> {
+  async #generation({ partitions, sharedCount }: Joined): Promise<void> {
     const over = new Promise<Exclude<Beat, 'alive'>>((resolve) => (this.#endGeneration = resolve))
-    let knownCount: number | undefined
     const fetcher = new PartitionFetcher({
       cluster: this.#cluster,
       options: this.#options,
@@ -130,9 +129,8 @@ class PlatformaticConsumer implements DriverConsumer {
       paused: this.#paused,
       events: this.#events,
       onTopic: ({ partitions: { size } }) => {
-        knownCount ??= size
-        // Whoever joins again makes everybody join again, and the leader shares the new ones.
-        if (isLeader && size !== knownCount) this.#endGeneration?.('rebalancing')
+        // When the leader joins again, everybody does, and it shares the new ones.
+        if (sharedCount !== undefined && size !== sharedCount) this.#endGeneration?.('rebalancing')
       },
       onFailure: (error) => this.#fail(error),
     })

@@ -59,6 +59,33 @@ describe('platformatic', () => {
     expect(one.assignments).toHaveLength(generations)
   })
 
+  it('shares partitions that were added while a static leader was away, and only then rebalances', async () => {
+    const driver = await bench.driver()
+    const topic = await bench.topic(2)
+    const named = (name: string): object => ({ partitions: 2, groupInstanceId: name, sessionTimeoutMs: 20_000 })
+    const leader = await bench.join(driver, topic, named('pod-1'))
+    const other = await bench.join(driver, topic, named('pod-2'))
+    await leader.until(() => leader.assignments.at(-1)!.length === 1)
+    const [generations, had] = [other.assignments.length, leader.assignments.at(-1)!]
+    await leader.consumer.stop(inMs(5_000))
+    const second = await bench.join(driver, topic, named('pod-1'))
+    await second.until(() => second.told.includes('alive'))
+    await other.consumer.heartbeat()
+    expect([second.assignments, other.assignments.length]).toEqual([[had], generations])
+    await second.consumer.stop(inMs(5_000))
+    const admin = await bench.admin()
+    await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+    await eventually(async () => (await driver.partitionCount(topic).catch(() => 0)) === 4)
+    for (const partition of [2, 3]) await driver.send({ topic, partition, records: [outgoing('new')] })
+    const third = await bench.join(driver, topic, named('pod-1'))
+    await eventually(() => third.values().concat(other.values()).length === 2)
+    expect([third.assignments.at(-1)!.length, other.assignments.at(-1)!.length]).toEqual([2, 2])
+    // Its heartbeats end no generation any more.
+    const settledAt = [third.assignments.length, other.assignments.length]
+    for (let beat = 0; beat < 3; beat += 1) await third.consumer.heartbeat()
+    expect([third.assignments.length, other.assignments.length]).toEqual(settledAt)
+  })
+
   it('tells the process whose name another one has taken, once', async () => {
     const driver = await bench.driver()
     const topic = await bench.topic(1)
