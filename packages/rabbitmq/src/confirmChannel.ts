@@ -17,6 +17,8 @@ export interface ConfirmChannelListener {
   settled(): void
   /** The buffer has room again. */
   drained(): void
+  /** Bytes have left the process, and the broker could not have answered anything before. */
+  progressed(): void
   /** The channel is gone. */
   closed(left: LeftBehind): void
 }
@@ -56,6 +58,9 @@ export class ConfirmChannel {
     this.#writer = writerOf(channel, parts, {
       answered: (tag, multiple, refusal) => this.#onAnswer(tag, multiple, refusal),
       drained: () => parts.listener.drained(),
+      progressed: () => {
+        if (!this.#hasOldestLeft()) parts.listener.progressed()
+      },
     })
     channel.on('error', (error) => (this.#error = error))
     channel.on('close', () => this.#onClose())
@@ -71,6 +76,13 @@ export class ConfirmChannel {
   /** Without an answer from the broker, in the order of writing; also those whose callers gave up. */
   get inFlight(): Iterable<PendingPublish> & { readonly size: number } {
     return this.#window
+  }
+
+  /** The body of the publish whose answer is due next, when all of it has left the process; 0 otherwise. */
+  get owedBytes(): number {
+    if (!this.#hasOldestLeft()) return 0
+    for (const { bytes } of this.#window) return bytes
+    return 0
   }
 
   /** Publishes that wear the channel out, so far. */
@@ -111,6 +123,11 @@ export class ConfirmChannel {
     this.#writer.flush()
     this.#writer.stop()
     await this.#channel.close()
+  }
+
+  #hasOldestLeft(): boolean {
+    const { oldest } = this.#window
+    return oldest === undefined || oldest <= this.#writer.leftCount
   }
 
   #onAnswer(tag: number, multiple: boolean, refusal: Error | undefined): void {

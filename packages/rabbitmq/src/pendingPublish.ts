@@ -27,6 +27,8 @@ export interface Failure {
 export class PendingPublish implements DeadlineEntry {
   readonly id: string
   readonly address: TargetAddress
+  /** Of its body. */
+  readonly bytes: number
   /** The broker returned it: no queue took it. Its confirmation comes after that. */
   returned = false
   at: number = Infinity
@@ -42,6 +44,7 @@ export class PendingPublish implements DeadlineEntry {
   constructor(address: TargetAddress, message: WireMessage, caller: Caller) {
     this.id = message.id
     this.address = address
+    this.bytes = message.body === null ? 0 : message.body.byteLength
     this.#message = message
     this.#caller = caller
   }

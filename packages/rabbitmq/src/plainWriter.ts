@@ -23,6 +23,10 @@ export function plainWriter(channel: AmqpConfirmChannel, listener: WriterListene
     get handedOverCount() {
       return writtenCount
     },
+    // amqplib does not tell.
+    get leftCount() {
+      return writtenCount
+    },
     wearsChannel: true,
   }
 }

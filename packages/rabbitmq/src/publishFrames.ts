@@ -7,7 +7,7 @@ import type { Address } from './topologyMap.js'
  */
 
 /** Type, channel and size before the payload of a frame, and the octet after it. */
-const frameOverhead = 8
+export const frameOverhead = 8
 const frameEnd = 0xce
 const persistent = 2
 /** What a header frame has beside the properties: class, weight, length of the body, flags. */

@@ -7,7 +7,7 @@ import type { ConnectionListener, ConnectionParts, LiveConnection } from './conn
 import type { DeclaredExchanges } from './declaredExchanges.js'
 import { textOf } from './errorMapping.js'
 import type { PendingPublish } from './pendingPublish.js'
-import { createSilenceWatch, maxSilenceMs } from './silenceWatch.js'
+import { createSilenceWatch } from './silenceWatch.js'
 import type { SilenceWatch } from './silenceWatch.js'
 import { settledBy } from './waiting.js'
 
@@ -23,6 +23,11 @@ export interface PublishQueueParts extends ConnectionParts {
 
 /** Longest pause of publishing to replace a channel; a broker that confirms later than that keeps the old one. */
 const maxRecyclePauseMs = 1_000
+/**
+ * A publish that has left the process may still stand in buffers of the system, of a proxy and of the broker's machine, for as
+ * long as a link that is no faster takes for it: 256 KiB in a second.
+ */
+const slowestBytesPerMs = 262.144
 /**
  * A channel that still refuses so long after its first refusal is replaced. On RabbitMQ 3.10 a channel that saw a queue
  * full goes on refusing for good once the limit is raised or taken away, while a new one is answered at once (tried; 4.0
@@ -63,7 +68,8 @@ export class PublishQueue implements ConnectionListener {
     this.#silence = createSilenceWatch({
       clock: parts.context.clock,
       isExpecting: () => this.#isExpecting(),
-      onSilence: () => this.#endSilence(),
+      extraMs: () => (this.#channel?.owedBytes ?? 0) / slowestBytesPerMs,
+      onSilence: (silentMs) => this.#endSilence(silentMs),
     })
   }
 
@@ -121,7 +127,7 @@ export class PublishQueue implements ConnectionListener {
     return this.#waiting.size > 0 || (this.#channel?.inFlight.size ?? 0) > 0
   }
 
-  #endSilence(): void {
+  #endSilence(silentMs: number): void {
     const { context, counts } = this.#parts
     counts.silences += 1
     const facts = {
@@ -129,7 +135,7 @@ export class PublishQueue implements ConnectionListener {
       inFlight: this.#channel?.inFlight.size ?? 0,
       waiting: this.#waiting.size,
     }
-    context.logger.warn(facts, `RabbitMQ answered no publish for ${maxSilenceMs} ms: connecting anew`)
+    context.logger.warn(facts, `RabbitMQ answered no publish for ${silentMs} ms: connecting anew`)
     this.#live?.destroy()
   }
 
@@ -186,6 +192,7 @@ export class PublishQueue implements ConnectionListener {
       refused: () => this.#onRefused(channel),
       settled: () => this.#onSettled(channel),
       drained: () => this.#onDrained(channel),
+      progressed: () => this.#silence.answered(),
       closed: (left: LeftBehind) => this.#onChannelClosed(channel, left),
     }
     try {

@@ -11,6 +11,8 @@ export interface PublishWriter {
   stop(): void
   /** So many of the messages taken were handed to the socket; the others surely never left. */
   readonly handedOverCount: number
+  /** So many of the messages taken have left the process entirely, as far as the writer can tell. */
+  readonly leftCount: number
   /** Whether every publish leaves something behind in amqplib, so that its channel must not grow old. */
   readonly wearsChannel: boolean
 }
@@ -21,4 +23,6 @@ export interface WriterListener {
   answered(tag: number, multiple: boolean, refusal?: Error): void
   /** The buffer has room again. */
   drained(): void
+  /** Bytes have left the process; called before they count in `leftCount`. */
+  progressed(): void
 }

@@ -4,7 +4,7 @@ import type { Clock, TimerHandle } from '@posthorn/core/adapter'
 export interface SilenceWatch {
   /** There may be something to answer from now on; cheap while it watches already. */
   start(): void
-  /** The broker has answered something. */
+  /** The broker has answered something, or takes what it is to answer. */
   answered(): void
   stop(): void
 }
@@ -14,8 +14,10 @@ export interface SilenceWatchParts {
   readonly clock: Clock
   /** Whether the broker owes an answer; the watch ends while it does not. */
   readonly isExpecting: () => boolean
-  /** Nothing came for `maxSilenceMs` to `maxSilenceMs + tickMs`. */
-  readonly onSilence: () => void
+  /** How much longer, to a tick, the answer may take that is due next; asked only when it is late. */
+  readonly extraMs: () => number
+  /** Nothing came for so long. */
+  readonly onSilence: (silentMs: number) => void
 }
 
 const tickMs = 2_500
@@ -27,7 +29,7 @@ const tickMs = 2_500
 export const maxSilenceMs = 10_000
 
 /** Looks every few seconds, so that a message costs nothing. */
-export function createSilenceWatch({ clock, isExpecting, onSilence }: SilenceWatchParts): SilenceWatch {
+export function createSilenceWatch({ clock, isExpecting, extraMs, onSilence }: SilenceWatchParts): SilenceWatch {
   let timer: TimerHandle | undefined
   let hasAnswered = false
   let silentMs = 0
@@ -37,9 +39,9 @@ export function createSilenceWatch({ clock, isExpecting, onSilence }: SilenceWat
     if (!isExpecting()) return
     silentMs = hasAnswered ? 0 : silentMs + tickMs
     hasAnswered = false
-    if (silentMs >= maxSilenceMs) {
+    if (silentMs >= maxSilenceMs && silentMs + tickMs > maxSilenceMs + extraMs()) {
+      onSilence(silentMs)
       silentMs = 0
-      onSilence()
     }
     arm()
   }

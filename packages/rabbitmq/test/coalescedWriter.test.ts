@@ -32,6 +32,8 @@ interface Rig {
   readonly writer: PublishWriter
   readonly answers: [number, boolean, string | undefined][]
   readonly drains: () => number
+  /** `leftCount` whenever bytes had left, before they counted. */
+  readonly progress: number[]
   readonly write: (body?: Buffer) => boolean
 }
 
@@ -48,14 +50,26 @@ function rig(): Rig {
   const channel = channelOn(socket)
   const answers: [number, boolean, string | undefined][] = []
   let drainCount = 0
+  const progress: number[] = []
   const writer = coalescedWriter(channel as AmqpConfirmChannel & EventEmitter, {
     answered: (tag, multiple, refusal) => void answers.push([tag, multiple, refusal?.message]),
     drained: () => (drainCount += 1),
+    progressed: () => void progress.push(writer!.leftCount),
   })
   if (writer === undefined) throw new Error('the channel looks as those of amqplib do')
   const write = (body: Buffer = Buffer.from('{}')): boolean =>
     writer.write(message({ id: 'id', body }), { exchange: 'orders', routingKey: 'placed' })
-  return { socket, channel, writer, answers, drains: () => drainCount, write }
+  return { socket, channel, writer, answers, drains: () => drainCount, progress, write }
+}
+
+/** Where the last whole frame ends. */
+function endOfFrames(chunk: Buffer): number {
+  let at = 0
+  while (at + 7 < chunk.length) {
+    at += chunk.readUInt32BE(at + 3) + 8
+    expect(chunk[at - 1]).toBe(0xce)
+  }
+  return at
 }
 
 describe('a coalescing writer', () => {
@@ -107,6 +121,49 @@ describe('a coalescing writer', () => {
     expect(write()).toBe(true)
   })
 
+  it('writes a large message slice by slice, between its frames, and what follows after it', async () => {
+    const { socket, writer, progress, write } = rig()
+    socket.isSlow = true
+    write(Buffer.alloc(1_000_000, 'x'))
+    write(Buffer.from('last'))
+    const sizes: number[] = []
+    await turn()
+    expect(writer.handedOverCount).toBe(1)
+    while (socket.taken.length > 0) {
+      // Nothing else waits in the socket, where it would share the fate of the slice before it.
+      expect(socket.chunks).toHaveLength(sizes.length + 1)
+      expect(socket.writableLength).toBe(socket.chunks.at(-1)!.length)
+      sizes.push(socket.chunks.at(-1)!.length)
+      socket.taken.shift()?.()
+      await turn()
+    }
+    expect(sizes).toHaveLength(5)
+    expect(Math.max(...sizes)).toBeLessThan(400_000)
+    for (const chunk of socket.chunks) expect(endOfFrames(chunk)).toBe(chunk.length)
+    expect(Buffer.concat(socket.chunks).indexOf('last')).toBeGreaterThan(1_000_000)
+    expect(progress).toEqual([0, 0, 0, 0, 1])
+    expect([writer.handedOverCount, writer.leftCount]).toEqual([2, 2])
+  })
+
+  it('hands all of it over at once before its channel is closed, and nothing more when it was', async () => {
+    for (const end of ['flush', 'stop'] as const) {
+      const { socket, writer, write } = rig()
+      socket.isSlow = true
+      write(Buffer.alloc(1_000_000, 'x'))
+      write(Buffer.from('last'))
+      await turn()
+      writer[end]()
+      if (end === 'flush') writer.stop()
+      for (let round = 0; round < 10; round += 1) {
+        socket.taken.shift()?.()
+        await turn()
+      }
+      expect(socket.chunks.length).toBe(end === 'flush' ? 3 : 1)
+      expect(writer.handedOverCount).toBe(end === 'flush' ? 2 : 1)
+      expect(socket.bytes > 1_000_000).toBe(end === 'flush')
+    }
+  })
+
   it('hands nothing over after its channel is gone, and knows what never left', async () => {
     const { socket, writer, write } = rig()
     write()
@@ -149,7 +206,8 @@ describe('a coalescing writer', () => {
     ['the size of frames', { connection: { stream: new FakeSocket(), frameMax: 0, sentSinceLastCheck: false } }],
   ])('is not there when amqplib does not show %s, and leaves the channel as it is', (_what, change) => {
     const channel = Object.assign(channelOn(new FakeSocket()), change)
-    const listener = { answered: (): void => {}, drained: (): void => {} }
+    const nothing = (): void => {}
+    const listener = { answered: nothing, drained: nothing, progressed: nothing }
     expect(coalescedWriter(channel as unknown as AmqpConfirmChannel, listener)).toBeUndefined()
     expect(channel.listenerCount('ack')).toBe(1)
   })

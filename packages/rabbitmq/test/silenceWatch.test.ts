@@ -8,6 +8,7 @@ interface Rig {
   readonly silences: () => number
   readonly pass: (ms: number) => void
   expecting: boolean
+  extraMs: number
 }
 
 /** A clock that moves when the test says so. */
@@ -25,7 +26,12 @@ function rig(): Rig {
   } as unknown as Clock
   let silences = 0
   const self: Rig = {
-    watch: createSilenceWatch({ clock, isExpecting: () => self.expecting, onSilence: () => (silences += 1) }),
+    watch: createSilenceWatch({
+      clock,
+      isExpecting: () => self.expecting,
+      extraMs: () => self.extraMs,
+      onSilence: () => (silences += 1),
+    }),
     silences: () => silences,
     pass(ms) {
       const end = now + ms
@@ -39,6 +45,7 @@ function rig(): Rig {
       now = end
     },
     expecting: true,
+    extraMs: 0,
   }
   return self
 }
@@ -63,6 +70,19 @@ describe('a watch over silence', () => {
       watch.answered()
     }
     expect(silences()).toBe(0)
+  })
+
+  it('is patient as long as what is to be answered needs', () => {
+    const self = rig()
+    self.extraMs = 5_000
+    self.watch.start()
+    self.pass(14_000)
+    expect(self.silences()).toBe(0)
+    self.pass(1_000)
+    expect(self.silences()).toBe(1)
+    self.extraMs = 0
+    self.pass(10_000)
+    expect(self.silences()).toBe(2)
   })
 
   it('ends when nothing is owed, and begins anew from the next start', () => {
