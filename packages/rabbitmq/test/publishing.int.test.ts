@@ -155,7 +155,8 @@ describe('publishing to RabbitMQ', () => {
       sendTo(transport, { destination: orders }),
       sendTo(transport, { destination: other }),
     ])
-    expect(receipts).toEqual([{ routed: false }, { routed: false }, { routed: false }])
+    // What was written again with the lost channel is unknown: its first write may have found a queue.
+    expect(receipts.map(({ routed }) => routed === true)).toEqual([false, false, false])
     await withChannel((channel) => channel.checkExchange(orders))
   })
 
