@@ -2,9 +2,6 @@ import type { Envelope } from '@posthorn/contracts'
 import type { ValidationIssue } from '../errors.js'
 import type { RawMessage } from '../envelope/wireFormat.js'
 import type { Delivery } from '../ports.js'
-import type { MessagingKit } from '../publisher/publisherOptions.js'
-import type { Telemetry } from '../telemetry.js'
-import { traceIdOf } from '../logs/traceIds.js'
 import { copyHeader, countHeader } from './copyHeaders.js'
 import type { DeadLetterReason } from './copyHeaders.js'
 
@@ -72,71 +69,8 @@ function issuesOf(json: string | undefined): readonly ValidationIssue[] {
   }
 }
 
-/** Takes dead letters of one group. Returning removes the dead letter; throwing leaves it where it is. */
+/**
+ * Takes dead letters of one group. Returning removes the dead letter; throwing leaves it where it is, and it comes again after
+ * a wait that grows to a minute.
+ */
 export type DeadLetterHandler = (deadLetter: DeadLetter) => void | Promise<void>
-
-/** How long a dead letter that its handler refused stays with us, so that it does not come back at once. */
-const refusedMs = 1_000
-
-/** Where dead letters are handed to their handler. */
-export interface DeadLetterIntake {
-  take(deliveries: readonly Delivery[]): void
-  /** Resolves when no handler runs. */
-  idle(): Promise<void>
-}
-
-/** Turns deliveries of a dead-letter queue into calls of a handler; settles each after its handler. */
-export function createDeadLetterIntake(
-  kit: MessagingKit,
-  { destination, group }: { readonly destination: string; readonly group: string },
-  handler: DeadLetterHandler,
-): DeadLetterIntake {
-  const running = new Set<Promise<void>>()
-
-  function read(delivery: Delivery): DeadLetter {
-    let envelope: Envelope | undefined
-    try {
-      const found = kit.wireFormatOf(destination).read(delivery, kit.wireContext)
-      if (found !== 'foreign') envelope = found
-    } catch {
-      // The reason why it is here; the body is handed over as it is.
-    }
-    return readDeadLetter(delivery, envelope)
-  }
-
-  function observed(telemetry: Telemetry, delivery: Delivery, deadLetter: DeadLetter): unknown {
-    const messages = [{ delivery, envelope: deadLetter.envelope }]
-    const processing = { destination, group, source: 'dead' as const, isBatch: false, messages }
-    return telemetry.process(processing, () => handler(deadLetter))
-  }
-
-  async function handle(delivery: Delivery): Promise<void> {
-    let deadLetter: DeadLetter | undefined
-    try {
-      deadLetter = read(delivery)
-      if (kit.telemetry?.isActive === true) await observed(kit.telemetry, delivery, deadLetter)
-      else await handler(deadLetter)
-      delivery.complete()
-    } catch (error) {
-      const { address, headers } = delivery
-      const { id, type } = deadLetter?.envelope ?? {}
-      const message = { messageId: id ?? delivery.id, type, traceId: traceIdOf(deadLetter?.envelope, headers) }
-      const facts = { event: 'deadLetter.refused', destination, group, ...message, address, err: error }
-      kit.logger.warn(facts, 'A dead-letter handler failed; the dead letter stays')
-      kit.clock.schedule(refusedMs, () => delivery.release(), { background: true })
-    }
-  }
-
-  return {
-    take(deliveries) {
-      for (const delivery of deliveries) {
-        const work = handle(delivery)
-        running.add(work)
-        void work.finally(() => running.delete(work))
-      }
-    },
-    async idle() {
-      await Promise.allSettled(running)
-    },
-  }
-}

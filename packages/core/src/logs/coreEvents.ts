@@ -75,7 +75,8 @@ export const coreEvents = {
   },
   'deadLetter.refused': {
     level: 'warn',
-    meaning: 'A handler of dead letters failed; the dead letter stays where it is.',
+    meaning:
+      'A handler of dead letters failed; the dead letter stays, and comes again after a wait that grows to a minute.',
     action: 'Correct the handler.',
     fields: ['messageId', 'type', 'destination', 'group', 'traceId', 'address', 'code', 'err'],
     nearData: true,
@@ -91,6 +92,14 @@ export const coreEvents = {
     meaning: 'A consumer that resumed after a long pause could not subscribe; it is tried again.',
     action: 'Look at the error; nothing, if the broker is away.',
     fields: ['group', 'failures', 'code', 'err'],
+  },
+  'deadLetter.full': {
+    level: 'warn',
+    meaning:
+      'A reader of dead letters holds as many as it may, and its handler refused all of them: it sees no others. Written once, until the handler takes one.',
+    action:
+      'Let the handler take what it need not see again, after storing it; or remove those letters with the broker’s tools.',
+    fields: ['destination', 'group', 'refused', 'bytes'],
   },
   'consumer.standstill': {
     level: 'error',

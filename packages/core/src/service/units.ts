@@ -9,7 +9,7 @@ import {
   subscriptionsOf,
 } from '../consumer/consumerOptions.js'
 import type { ConsumerOptions } from '../consumer/consumerOptions.js'
-import { createDeadLetterIntake } from '../consumer/deadLetters.js'
+import { createDeadLetterIntake, deadLetterWindow } from '../consumer/deadLetterIntake.js'
 import type { DeadLetterHandler } from '../consumer/deadLetters.js'
 import { optionProblems, refuseProblems, text } from '../optionProblems.js'
 import { endedBy, neverStarted } from '../settledBy.js'
@@ -78,7 +78,7 @@ export function createUnits(kit: MessagingKit, publisher: Publisher): Units {
       async stop(deadline) {
         await running.stop(deadline)
         // Closing under a handler would leave its dead letter where it is, and its work would be done twice.
-        await endedBy(kit.clock, deadline, intake.idle())
+        await endedBy(kit.clock, deadline, intake.stop())
       },
     })
   }
@@ -130,7 +130,6 @@ function deadSubscription(source: DeadLetterSource): Subscription {
     types: 'all',
     rungsMs: [],
     ordered: false,
-    maxInFlight: 100,
-    maxInFlightBytes: 67_108_864,
+    ...deadLetterWindow,
   }
 }

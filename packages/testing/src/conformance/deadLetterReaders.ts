@@ -34,4 +34,27 @@ export const deadLetterReaders: PromiseDefinition = promise('deadLetterReaders',
       assert.equal(last.items.length, 1)
     },
   },
+  {
+    title: 'a reader that refuses more dead letters for good than it works on at once sees all the others',
+    async run(bench) {
+      const probe = bench.seen(bench.noted, () => {
+        throw new Error('always')
+      })
+      const { service } = await bench.group('billing', { handlers: [probe.handler], retry: { delaysMs: [] } })
+      const stays = Array.from({ length: 120 }, (_, n) => ({ n }))
+      const goes = Array.from({ length: 30 }, (_, n) => ({ n: stays.length + n }))
+      await service.publishMany(bench.noted, [...stays, ...goes])
+      await probe.waitForCount(stays.length + goes.length)
+      const taken = bench.probe<number>('taken')
+      const reader = bench.service()
+      reader.readDeadLetters({ destination: bench.destination, group: 'billing' }, ({ envelope }) => {
+        const { n } = envelope!.data as { readonly n: number }
+        if (n < stays.length) throw new Error('stays')
+        taken.record(n)
+      })
+      await reader.start()
+      const found = await taken.waitForCount(goes.length)
+      assert.deepEqual(new Set(found), new Set(goes.map(({ n }) => n)))
+    },
+  },
 ])
