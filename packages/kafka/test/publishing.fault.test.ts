@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Transport } from '@posthorn/core/adapter'
-import { collect, eventually, inMs, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
+import { collect, eventually, inMs, isDone, send, subscriptionTo, uniqueName, wireMessage } from './support/broker.js'
 import { ownKafka } from './support/testKafka.js'
 
 const kafka = ownKafka({ nodes: 3 })
@@ -12,7 +12,8 @@ async function createTopic(minInSync: number): Promise<{ topic: string; leader: 
   const admin = await bench.admin()
   const configEntries = [{ name: 'min.insync.replicas', value: `${minInSync}` }]
   const topics = [{ topic, numPartitions: 6, replicationFactor: 3, configEntries }]
-  await admin.createTopics({ topics, waitForLeaders: false })
+  // A broker that the test before has killed may not count yet.
+  await eventually(() => isDone(admin.createTopics({ topics, waitForLeaders: false })), Boolean)
   const leader = async (): Promise<number> => {
     const [metadata, cluster] = await Promise.all([
       admin.fetchTopicMetadata({ topics: [topic] }),
