@@ -28,15 +28,22 @@ async function moveLeaders(admin: Admin, topic: string): Promise<void> {
   })
   const before = await leadersOf(admin, topic)
   await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] })
-  await kafka.control.tool('org.apache.kafka.tools.LeaderElectionCommand', [
-    '--bootstrap-server',
-    kafka.brokers.join(','),
-    '--election-type',
-    'preferred',
-    '--all-topic-partitions',
-  ])
+  const elect = (): Promise<boolean> =>
+    isDone(
+      kafka.control.tool('org.apache.kafka.tools.LeaderElectionCommand', [
+        '--bootstrap-server',
+        kafka.brokers.join(','),
+        '--election-type',
+        'preferred',
+        '--all-topic-partitions',
+      ]),
+    )
+  // Again, since a replica that is behind for a moment is not elected.
   await eventually(
-    () => leadersOf(admin, topic),
+    async () => {
+      await elect()
+      return leadersOf(admin, topic)
+    },
     (now) => [...now].every(([partition, leader]) => leader > 0 && leader !== before.get(partition)),
   )
 }
@@ -154,7 +161,11 @@ describe.each([
     )
     const drivers = createDriverBench(create, () => kafka.brokers)
     const driver = await drivers.driver()
-    const got = await drivers.join(driver, topic, { partitions })
+    // Of a broker that has not heard of the topic yet, kafkajs takes that there is none.
+    const got = (await eventually(
+      () => drivers.join(driver, topic, { partitions }).catch(() => undefined),
+      (joined) => joined !== undefined,
+    ))!
     const failed = new Map<string, DriverError['written']>()
     let next = 0
     let stopped = false
