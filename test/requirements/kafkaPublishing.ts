@@ -223,7 +223,7 @@ export const kafkaPublishingRequirements: readonly Requirement[] = [
       {
         must: 'A topic is known before anything is sent to it; one that is missing is refused at once.',
         tests: [
-          sending('refuses a topic that is not there within a second when it may not create one'),
+          sending('refuses a topic that is not there at once when it may not create one'),
           topic('that is not there and may not be created is refused'),
           topic('that was deleted is found out, and refused'),
           driverSending('says that there is no such topic, and that nothing was written'),

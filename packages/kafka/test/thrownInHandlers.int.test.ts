@@ -123,7 +123,7 @@ it('a bug in a handler costs us its message alone, which is retried and then put
   for (const kind of Object.keys(faults)) expect(calls.filter((call) => call === kind)).toHaveLength(3)
   const before = performance.now()
   await service.stop({ deadlineMs: 1_000 })
-  expect(performance.now() - before).toBeLessThan(5_000)
+  expect(performance.now() - before).toBeLessThan(20_000)
   expect(hung[0]!.aborted).toBe(true)
   // Nobody has handled it: whoever comes next gets it, and all after it.
   const admin = await bench.admin()

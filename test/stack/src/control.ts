@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Instance, InstanceNode } from './instances.js'
-import { killNodes, signalNodes, startNodes, stopNodes } from './lifecycle.js'
+import { killNodes, pauseNodes, resumeNodes, startNodes, stopNodes } from './lifecycle.js'
 import { consoleFile } from './server.js'
 
 /** Faults for the nodes of an instance. `node` counts from 1; without it, all of them. */
@@ -36,8 +36,8 @@ export const control = (instance: Instance): NodeControl => {
       await kill(node)
       await start(node)
     },
-    pause: async (node) => signalNodes(instance, 'SIGSTOP', chosen(node)),
-    resume: async (node) => signalNodes(instance, 'SIGCONT', chosen(node)),
+    pause: async (node) => pauseNodes(instance, chosen(node)),
+    resume: async (node) => resumeNodes(instance, chosen(node)),
     log: (node) =>
       instance.nodes
         .filter(({ index }) => node === undefined || index === node)

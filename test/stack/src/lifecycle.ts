@@ -1,3 +1,4 @@
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stateFolder } from './folders.js'
@@ -161,6 +162,7 @@ export const killNodes = async (instance: Instance, indexes?: readonly number[])
 }
 
 const stopDeadlineMs = 60_000
+const pauseDeadlineMs = 5_000
 
 /** SIGTERM, as an operator stops a server; kill -9 of what is still there after a minute. */
 export const stopNodes = async (instance: Instance, indexes?: readonly number[]): Promise<void> => {
@@ -173,6 +175,26 @@ export const stopNodes = async (instance: Instance, indexes?: readonly number[])
   await killNodes(instance, indexes)
 }
 
-/** Stops the nodes from running (SIGSTOP) or lets them go on (SIGCONT): their connections stay open. */
-export const signalNodes = (instance: Instance, signal: 'SIGSTOP' | 'SIGCONT', indexes?: readonly number[]): void =>
-  signalAll(processesOf(instance, indexes), signal)
+/** Lets them go on that were paused. */
+export const resumeNodes = (instance: Instance, indexes?: readonly number[]): void =>
+  signalAll(processesOf(instance, indexes), 'SIGCONT')
+
+/**
+ * Stops the nodes from running (SIGSTOP): their connections stay open. Resolves when all of their threads stand still: on a
+ * busy machine one of them may still answer after the signal.
+ */
+export const pauseNodes = async (instance: Instance, indexes?: readonly number[]): Promise<void> => {
+  const processes = processesOf(instance, indexes)
+  signalAll(processes, 'SIGSTOP')
+  const deadline = Date.now() + pauseDeadlineMs
+  while (Date.now() < deadline && processes.some(({ pid }) => !standsStill(pid))) await sleep(5)
+}
+
+const standsStill = (pid: number): boolean => {
+  const tasks = `/proc/${pid}/task`
+  try {
+    return readdirSync(tasks).every((id) => /\) [TtZX] /.test(readFileSync(`${tasks}/${id}/stat`, 'utf8')))
+  } catch {
+    return true // It ends, or there is nothing to look at.
+  }
+}

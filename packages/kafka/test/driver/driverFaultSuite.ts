@@ -28,12 +28,12 @@ export function driverFaultSuite(create: CreateDriver): void {
         const send = driver.send({ topic, partition: 0, records: [outgoing('b')] })
         // It may have arrived: the broker reads it as soon as it thaws.
         await expect(send).rejects.toMatchObject({ kind: 'connection', written: 'unknown' })
-        expect(inMs(0) - before).toBeLessThan(4_000)
+        expect(inMs(0) - before).toBeLessThan(10_000)
         const beforeStop = inMs(0)
         const commit = got.consumer.commit([{ partition: 0, offset: 1, metadata: '' }]).catch(() => 'failed')
         await got.consumer.stop(inMs(1_000))
         await driver.close(inMs(1_000))
-        expect(inMs(0) - beforeStop).toBeLessThan(3_000)
+        expect(inMs(0) - beforeStop).toBeLessThan(10_000)
         expect(await commit).toBe('failed')
       } finally {
         await kafka.control!.resume()
